@@ -1,0 +1,13 @@
+"""The Sphinx extension of this book: its pages, its checks, its notebooks.
+
+pages      styles, explorers, buttons, and the execution cache's key
+checks     what would leave a reader without something fails the build
+tables     the reproduction ledger and the errata, from their data files
+notebooks  every chapter as an .ipynb that opens on Colab
+"""
+
+
+def setup(app):
+    for name in ("pages", "checks", "tables", "notebooks"):
+        app.setup_extension(f"sitekit.{name}")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

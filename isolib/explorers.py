@@ -94,8 +94,46 @@ def marchenko_pastur() -> Explorer:
     )
 
 
+def stieltjes() -> Explorer:
+    """Chapter 2: the Green's function of one matrix a height η above the axis, and its limit."""
+    sizes, heights = [25, 100, 400, 1600], [1.0, 0.5, 0.2, 0.1, 0.05, 0.02]
+    law, x = laws.Semicircle(), np.linspace(-3, 3, 241)
+    eigenvalues = {n: np.linalg.eigvalsh(ensembles.goe(n, seed=n)) for n in sizes}
+
+    def frame(n, eta):
+        z = x + 1j * eta
+        one = np.array([-np.mean(1 / (point - eigenvalues[n])).imag for point in z]) / np.pi
+        limit = -law.cauchy(z).imag / np.pi
+        text = (
+            f"N = {n}, η = {eta:g}: the two smoothed curves differ by at most "
+            f"{abs(one - limit).max():.2g}, the limit and the semicircle by "
+            f"{abs(limit - law.density(x)).max():.2g}; near 0 the eigenvalues are {np.pi / n:.2g} "
+            "apart."
+        )
+        curves = [
+            Curve("one matrix, −Im G(x + iη)/π", x, one),
+            Curve("N → ∞ at the same η", x, limit, color=1),
+            Curve("semicircle density", x, law.density(x), "theory"),
+        ]
+        return Frame(curves, text)
+
+    return Explorer(
+        "stieltjes",
+        "The Green's function a height η above the real axis",
+        frame,
+        {"n": sizes, "eta": heights},
+        {"n": "size N", "eta": "height η"},
+        xlim=(-3, 3),
+        ylim=(0, 0.6),
+        xlabel="x",
+        ylabel="density",
+        start={"n": 1, "eta": 2},
+    )
+
+
 #: every explorer of the book by name; the browser tests draw each and compare
 ALL = {
     "depth-and-conditioning": depth_and_conditioning,
     "marchenko-pastur": marchenko_pastur,
+    "stieltjes": stieltjes,
 }

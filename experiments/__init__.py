@@ -1,0 +1,1 @@
+"""The experiments behind the stored results: one module each, the same code at every scale."""

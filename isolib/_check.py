@@ -76,11 +76,11 @@ def finite(name: str, array) -> np.ndarray:
     """
     try:
         a = np.asarray(array)
-        if np.iscomplexobj(a):
-            raise ValueError(f"{name} must be real, got complex values")
-        a = a.astype(float)
-    except TypeError as error:
+        a = a if np.iscomplexobj(a) else a.astype(float)
+    except (TypeError, ValueError) as error:  # text, or rows of different lengths
         raise ValueError(f"{name} must be an array of real numbers, got {array!r}") from error
+    if np.iscomplexobj(a):
+        raise ValueError(f"{name} must be real, got complex values")
     if not np.isfinite(a).all():
         bad = a[~np.isfinite(a)].ravel()[0]
         raise ValueError(f"{name} must be finite everywhere, got {bad}")

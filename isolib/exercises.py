@@ -77,7 +77,7 @@ def number(answer, exact: float, *, rtol: float, wrong: dict[float, str] | None 
 
     Returns None if right, else the hint. `rtol` is relative to `exact` (absolute if that is 0).
     """
-    if isinstance(answer, (bool, str)) or np.ndim(answer) != 0:
+    if isinstance(answer, (bool, str, bytes)) or np.ndim(answer) != 0:
         return f"Expected a number, got {answer!r}."
     try:
         value = float(answer)

@@ -46,7 +46,8 @@ class Curve:
         wanted = y.size + (self.kind == "steps")
         if x.ndim != 1 or y.ndim != 1 or x.size != wanted:
             raise ValueError(
-                f"curve {self.label!r}: x must hold {wanted} numbers, got shapes {x.shape}, {y.shape}"
+                f"curve {self.label!r}: x must hold {wanted} numbers for y of shape {y.shape}, "
+                f"got shape {x.shape}"
             )
 
 

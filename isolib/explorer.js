@@ -37,8 +37,8 @@ function ticks(kind, [lo, hi], most) {
   return out;
 }
 
-function label(v) {
-  if (v === 0 || Math.abs(v) < 1e-12) return "0";
+function label(v, kind) {
+  if (v === 0 || (kind === "linear" && Math.abs(v) < 1e-12)) return "0";
   const size = Math.abs(v);
   if (size >= 1e4 || size < 1e-3) {
     const k = Math.floor(Math.log10(size) + 1e-9), m = v / Math.pow(10, k);
@@ -110,11 +110,11 @@ export function mount(spec, root, onChange = () => {}) {
                             height: H - BOX.top - BOX.bottom });
     for (const t of ticks(spec.xscale, xlim, 6)) {
       element(svg, "line", { x1: sx(t), x2: sx(t), y1: BOX.top, y2: H - BOX.bottom, class: "grid" });
-      element(svg, "text", { x: sx(t), y: H - BOX.bottom + 18, "text-anchor": "middle" }, label(t));
+      element(svg, "text", { x: sx(t), y: H - BOX.bottom + 18, "text-anchor": "middle" }, label(t, spec.xscale));
     }
     for (const t of ticks(spec.yscale, ylim, 5)) {
       element(svg, "line", { x1: BOX.left, x2: W - BOX.right, y1: sy(t), y2: sy(t), class: "grid" });
-      element(svg, "text", { x: BOX.left - 7, y: sy(t) + 4, "text-anchor": "end" }, label(t));
+      element(svg, "text", { x: BOX.left - 7, y: sy(t) + 4, "text-anchor": "end" }, label(t, spec.yscale));
     }
     element(svg, "text", { x: (BOX.left + W - BOX.right) / 2, y: H - 10, "text-anchor": "middle",
                            class: "axis" }, spec.xlabel);

@@ -34,7 +34,9 @@ def depth_and_conditioning() -> Explorer:
             f"{10 ** s[0]:.3g}, smallest {10 ** s[-1]:.2g}, ratio {condition}; "
             f"mean square {np.mean(10 ** (2 * s)):.2f}."
         )
-        return Frame([Curve("singular values of the product", rank, 10**s, "points")], text)
+        curve = Curve("singular values of the product", rank, 10**s, "points")
+        # one scale for all mixtures of a depth, so that only the mixture changes the picture
+        return Frame([curve], text, ylim=(10.0 ** -(1.25 * depth + 2), 100.0))
 
     return Explorer(
         "depth-and-conditioning",
@@ -43,7 +45,6 @@ def depth_and_conditioning() -> Explorer:
         {"depth": depths, "gaussian": mixes},
         {"depth": "depth L", "gaussian": "Gaussian share"},
         xlim=(0, n + 1),
-        ylim=(1e-62, 1e4),
         xlabel="rank of the singular value",
         ylabel="singular value",
         yscale="log",
@@ -96,8 +97,8 @@ def marchenko_pastur() -> Explorer:
 
 def stieltjes() -> Explorer:
     """Chapter 2: the Green's function of one matrix a height η above the axis, and its limit."""
-    sizes, heights = [25, 100, 400, 1600], [1.0, 0.5, 0.2, 0.1, 0.05, 0.02]
-    law, x = laws.Semicircle(), np.linspace(-3, 3, 241)
+    sizes, heights = [25, 100, 400], [1.0, 0.5, 0.2, 0.1, 0.05, 0.03]
+    law, x = laws.Semicircle(), np.linspace(-3, 3, 201)
     eigenvalues = {n: np.linalg.eigvalsh(ensembles.goe(n, seed=n)) for n in sizes}
 
     def frame(n, eta):

@@ -59,8 +59,10 @@ def axes(columns=1, *, xlabel="", ylabel="", title="", xscale="linear", yscale="
     """
     columns = positive_int("columns", columns)
     kw.setdefault("figsize", (6.4, 3.6) if columns == 1 else (min(3.6 * columns, 9.6), 3.2))
+    titles = [title] * columns if isinstance(title, str) else list(title)
+    if len(titles) != columns:
+        raise ValueError(f"title must be one text or a list of {columns}, got {len(titles)}")
     _, grid = plt.subplots(1, columns, squeeze=False, **kw)
-    titles = [title] * columns if isinstance(title, str) else title
     for i, (ax, text) in enumerate(zip(grid[0], titles, strict=True)):
         ax.set(xlabel=xlabel, xscale=xscale, yscale=yscale, title=text)
         if i == 0 or not kw.get("sharey"):
@@ -83,15 +85,21 @@ def spectrum(
     """A histogram of samples (normalised to their number) with a law's density drawn over it.
 
     With `logx` both are shown per unit of log x. Atoms of the law appear as ticks with their
-    weight. Returns the Axes.
+    weight. Returns the Axes. Raises `ValueError` for samples that are empty, not finite, or not
+    positive with `logx`.
 
     >>> from isolib import laws
     >>> ax = spectrum(law=laws.Semicircle())
     >>> plt.close("all")
     """
-    ax = axes(xlabel=xlabel, ylabel="density") if ax is None else ax
     if samples is not None:
         x = finite("samples", samples).ravel()
+        if x.size == 0:
+            raise ValueError("samples must hold at least one number, got none")
+        if logx and x.min() <= 0:
+            raise ValueError(f"samples must be positive with logx, got {x.min():g}")
+    ax = axes(xlabel=xlabel, ylabel="density") if ax is None else ax
+    if samples is not None:
         x = np.log(x) if logx else x
         counts, ends = np.histogram(x, bins=bins, density=True)
         ax.stairs(

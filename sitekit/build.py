@@ -39,6 +39,15 @@ def build(out: Path, **overrides) -> bool:
     return status == 0
 
 
+def quiet_kernels() -> None:
+    """Kernels of this build say nothing below an error: a loopback port is no news here."""
+    profile = OUT / "ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    config = "c = get_config()\nc.IPKernelApp.log_level = 40\n"
+    (profile / "ipython_kernel_config.py").write_text(config, encoding="utf-8")
+    os.environ["IPYTHONDIR"] = str(OUT / "ipython")
+
+
 def landing(html: Path) -> None:
     """The site's front door: _build/html/index.html leads to the first page."""
     text = (
@@ -54,7 +63,10 @@ def main() -> int:
     parser.add_argument("--notebooks", action="store_true", help="then update notebooks/")
     options = parser.parse_args()
     os.environ["ISOLIB_STATIC"] = "1"  # explorers write their static part only
+    # threads that wait should sleep: two busy programs on two cores otherwise stall each other
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("PYTHONWARNINGS", "ignore::DeprecationWarning")  # of the tools, not ours
+    quiet_kernels()
     started = time.perf_counter()
     good = build(OUT)
     if good:

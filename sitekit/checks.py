@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from sphinx.util import logging
 
@@ -38,7 +40,19 @@ def addresses(app, doctree, docname):
             LOG.warning("a link without https: %s", link["refuri"], location=link)
 
 
+def removed_cells(app, docname, source):
+    """A cell that the page's kernel runs and the notebook does not have would break the notebook."""
+    match = re.search(r"^(:?tags:|\s*-) .*\bremove-cell\b", source[0], re.M)
+    if match:
+        LOG.warning(
+            "a cell is removed by the tag remove-cell, so the notebook would lack its code: "
+            "use hide-cell instead",
+            location=(docname, source[0].count("\n", 0, match.start()) + 1),
+        )
+
+
 def setup(app):
+    app.connect("source-read", removed_cells)
     for check in (figures, widgets, addresses):
         app.connect("doctree-resolved", check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -23,7 +23,7 @@ try:
     import isolib
 except ImportError:
     if not REPOSITORY:
-        raise SystemExit("isolib is missing: set REPOSITORY to this book's https address") from None
+        raise SystemExit("set REPOSITORY to this book's https address") from None
     # --no-deps: the torch and numpy that are here stay as they are
     %pip install --quiet --no-deps "isolib @ git+{{REPOSITORY}}" anywidget psygnal
     import isolib

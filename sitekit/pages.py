@@ -30,7 +30,7 @@ def _execution_key() -> str:
 def configure(app, config):
     # a new key reads every page again and runs it with the library as it is now
     config.execution_key = _execution_key()
-    cache = ROOT / "_build" / "executed"
+    cache = Path(app.outdir).parent / "executed"
     for old in cache.glob("*"):
         if old.name != config.execution_key:
             shutil.rmtree(old, ignore_errors=True)
@@ -70,14 +70,18 @@ def write_assets(app):
 
 
 def proof_titles(app, doctree, docname):
-    """A folded proof needs a title to click on."""
-    for proof in doctree.findall(lambda n: n.tagname == "proof_node"):
+    """A folded proof needs a title to click on, and ids of its own to fold by."""
+    for number, proof in enumerate(doctree.findall(lambda n: n.tagname == "proof_node"), 1):
         for box in proof.children:
+            box["ids"] = [f"proof-{number}"]
             if "dropdown" in box.get("classes", []):
                 first = next(box.findall(nodes.Text), None)
                 if first is not None and first.startswith("Proof. "):
                     first.parent.replace(first, nodes.Text(first.removeprefix("Proof. ")))
                 box.insert(0, nodes.title("", "Proof"))
+    for section in doctree.findall(nodes.section):
+        if section["ids"] and re.fullmatch(r"[a-z]+-content", section["ids"][0]):
+            section["ids"] = []  # the same on every statement of the page: not an id at all
 
 
 def page_context(app, pagename, templatename, context, doctree):

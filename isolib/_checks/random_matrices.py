@@ -39,15 +39,24 @@ def singular_value_density(answer):
     inside = np.linspace(lo, hi, 14)[1:-1]
     points = np.concatenate([[0.5 * lo], inside, [1.2 * hi]])
     wrong = [
-        (lambda s: law.density(s * s), "That is ρ(s²). A density changes with its variable: "
-         "multiply by |dλ/ds| = 2s."),
+        (
+            lambda s: law.density(s * s),
+            "That is ρ(s²). A density changes with its variable: multiply by |dλ/ds| = 2s.",
+        ),
         (lambda s: law.density(s), "That is the density of the eigenvalues λ of WWᵀ, at λ = s."),
         (lambda s: np.pi * singular.density(s), "A factor 1/π is missing: ρ = −Im G/π."),
-        (lambda s: _RATIO * singular.density(s), "The integral of your density is r = 1/9: "
-         "you have normalised by n instead of p, so the ratio r is missing below."),
-        (lambda s: singular.density(s * np.sqrt(_VARIANCE)) * np.sqrt(_VARIANCE),
-         "That is the density for weights of variance 1/900: σ_w² = 2 is missing."),
-        (lambda s: MarchenkoPastur(1 / _RATIO, _VARIANCE).singular_values().density(s),
-         "The ratio is outputs over inputs, p/n = 1/9; you used n/p = 9."),
+        (
+            lambda s: _RATIO * singular.density(s),
+            "The integral of your density is r = 1/9: "
+            "you have normalised by n instead of p, so the ratio r is missing below.",
+        ),
+        (
+            lambda s: singular.density(s * np.sqrt(_VARIANCE)) * np.sqrt(_VARIANCE),
+            "That is the density for weights of variance 1/900: σ_w² = 2 is missing.",
+        ),
+        (
+            lambda s: MarchenkoPastur(1 / _RATIO, _VARIANCE).singular_values().density(s),
+            "The ratio is outputs over inputs, p/n = 1/9; you used n/p = 9.",
+        ),
     ]
     return function_of(answer, points, singular.density, rtol=1e-6, wrong=wrong)

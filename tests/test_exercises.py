@@ -1,0 +1,164 @@
+"""Page checks: right answers pass, each usual slip earns its own hint, nothing crashes a page."""
+
+import numpy as np
+import pytest
+from scipy.special import digamma
+
+from isolib import exercises
+from isolib.laws import MarchenkoPastur
+
+LAYER = MarchenkoPastur(1 / 9, 2.0)
+
+
+def gap(n):
+    return 0.5 * (digamma(n / 2) - digamma(0.5))
+
+
+def density(s, r=1 / 9, v=2.0):
+    a, b = v * (1 - np.sqrt(r)) ** 2, v * (1 + np.sqrt(r)) ** 2
+    return np.sqrt(np.clip((b - s**2) * (s**2 - a), 0, None)) / (np.pi * r * v * s)
+
+
+#: key: (right answers, [(wrong answer, words of its hint)])
+ANSWERS = {
+    "why-isometry/2": (
+        [26, 26.0, np.int64(26), np.float32(26)],
+        [
+            (13, "take its square root"),
+            (25, "still above"),
+            (12 * np.log(10) / np.log(3), "whole numbers"),
+        ],
+    ),
+    "why-isometry/4": (
+        [lambda n: np.exp(gap(n)), lambda n: float(np.exp(gap(float(n))))],
+        [
+            (gap, "exponentiate it"),
+            (lambda n: np.exp(2 * gap(n)), "squared singular values"),
+            (lambda n: np.exp(0.5 * digamma(n / 2)), "Subtract λ_N"),
+            (lambda n: gap(n) / np.log(10), "decades"),
+        ],
+    ),
+    "random-matrices/1": (
+        [np.sqrt(2) * 2 / 3, 0.9428],
+        [
+            (8 / 9, "square root"),
+            (np.sqrt(2) * 4 / 3, "other sign"),
+            (2 / 3, "variance is missing"),
+            (4 / 3, "standard deviation"),
+            (np.sqrt(2) * 2, "outputs over inputs"),
+            (np.sqrt(2) * 8 / 9, "√r = 1/3"),
+            (0.0, "no atom at 0"),
+        ],
+    ),
+    "random-matrices/2": (
+        [density, lambda s: LAYER.singular_values().density(s)],
+        [
+            (lambda s: LAYER.density(s * s), "multiply by"),
+            (lambda s: LAYER.density(s), "eigenvalues λ of WWᵀ"),
+            (lambda s: np.pi * density(s), "1/π is missing"),
+            (lambda s: density(s) / 9, "normalised by n"),
+            (lambda s: density(s, v=1.0), "σ_w² = 2 is missing"),
+            (
+                lambda s: MarchenkoPastur(9, 2.0).singular_values().density(s),
+                "outputs over inputs",
+            ),
+        ],
+    ),
+}
+
+
+def test_every_check_is_tested():
+    assert sorted(ANSWERS) == exercises.keys()
+
+
+RIGHT = [(key, i) for key, (right, _) in ANSWERS.items() for i in range(len(right))]
+WRONG = [(key, i) for key, (_, wrong) in ANSWERS.items() for i in range(len(wrong))]
+
+
+@pytest.mark.parametrize(("key", "i"), RIGHT)
+def test_right_answers_pass(key, i):
+    result = exercises.check(key, ANSWERS[key][0][i])
+    assert result.correct, result.message
+    assert repr(result) == "✓ Right."
+
+
+@pytest.mark.parametrize(("key", "i"), WRONG)
+def test_usual_slips_get_their_own_hint(key, i):
+    answer, words = ANSWERS[key][1][i]
+    result = exercises.check(key, answer)
+    assert not result.correct
+    assert words in result.message
+
+
+@pytest.mark.parametrize("key", sorted(ANSWERS))
+def test_no_two_slips_share_a_hint(key):
+    hints = [exercises.check(key, answer).message for answer, _ in ANSWERS[key][1]]
+    assert len(set(hints)) == len(hints)
+
+
+def boom(_):
+    raise KeyError("no such thing")
+
+
+@pytest.mark.parametrize("key", sorted(ANSWERS))
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "many",
+        b"26",
+        [],
+        [26.0],
+        {},
+        object(),
+        True,
+        np.nan,
+        np.inf,
+        1e300,
+        -1,
+        1j,
+        np.array([1, 2]),
+        boom,
+        lambda: 1.0,
+        lambda x: None,
+        lambda x: "text",
+        lambda x: np.zeros((2, 2)),
+        lambda x: np.nan * x,
+        lambda x: x + 1j,
+    ],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")  # of the reader's own making
+def test_no_answer_crashes_a_page(key, answer):
+    result = exercises.check(key, answer)
+    assert not result.correct and len(result.message) > 10
+
+
+@pytest.mark.parametrize("key", sorted(ANSWERS))
+def test_without_an_answer_the_form_is_said(key):
+    result = exercises.check(key, None)
+    assert not result.correct
+    assert result.message.startswith("No answer yet. ") and len(result.message) > 30
+    assert repr(result).startswith("✗ No answer yet.")
+
+
+def test_an_exception_inside_an_answer_becomes_a_hint():
+    message = exercises.check("why-isometry/4", boom).message
+    assert message.startswith("The check could not use your answer") and "no such thing" in message
+
+
+def test_an_answer_that_is_neither_right_nor_usual_says_where_it_is_wrong():
+    message = exercises.check("why-isometry/4", lambda n: np.exp(gap(n)) * (1 + (n > 500))).message
+    assert message.startswith("At 1000 your function gives 119.308")  # 2 · 59.654
+    assert "check each step" in exercises.check("why-isometry/2", 77).message
+
+
+def test_an_unknown_key_offers_a_near_one():
+    with pytest.raises(ValueError, match=r"got 'why-isometry/3'.*Did you mean 'why-isometry/"):
+        exercises.check("why-isometry/3", 1)
+
+
+def test_number_is_relative_but_absolute_at_zero():
+    assert exercises.number(0.0009, 0.0, rtol=1e-3) is None
+    assert exercises.number(0.002, 0.0, rtol=1e-3) is not None
+    assert exercises.number(1000.9, 1000.0, rtol=1e-3) is None
+    assert exercises.number(1002.0, 1000.0, rtol=1e-3) is not None

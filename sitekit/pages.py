@@ -97,6 +97,8 @@ def page_context(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     body = re.sub(r'<script type="text/x-thebe-config">.*?</script>', "", body, flags=re.S)
     body = re.sub(r"<script>kernelName = .*?</script>", "", body)
+    # its entries are no list items (they are doc-biblioentry), so it is no list to a screen reader
+    body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
     if 'data-explorer="' in body:
         source = context["pathto"]("_static/explorer.js", 1)
         body += f'\n<script src="{source}"></script>\n'

@@ -38,11 +38,12 @@ def _entries(entries: str, rng, shape) -> np.ndarray:
     return ENTRIES[one_of("entries", entries, ENTRIES)](rng, shape)
 
 
-def ginibre(n, columns=None, *, variance=1.0, entries="gaussian", batch=(), rng=None, seed=None):
+def ginibre(n, rows=None, *, variance=1.0, entries="gaussian", batch=(), rng=None, seed=None):
     """Independent entries of mean 0 and variance `variance`/n: the Ginibre ensemble.
 
-    Parameters: `n` rows (the n of the variance), `columns` (default n), `entries` one of
-    "gaussian", "rademacher", "uniform", "student5". Returns float64, shape batch + (n, columns).
+    Parameters: `n` columns (a layer's inputs, the n of the variance), `rows` (its outputs,
+    default n), `entries` one of "gaussian", "rademacher", "uniform", "student5". Returns float64,
+    shape batch + (rows, n).
     Source: J. Ginibre (1965). Raises `ValueError` for n < 1 or a negative variance.
 
     >>> W = ginibre(200, seed=0)
@@ -50,9 +51,9 @@ def ginibre(n, columns=None, *, variance=1.0, entries="gaussian", batch=(), rng=
     ((200, 200), True)
     """
     n = positive_int("n", n)
-    columns = n if columns is None else positive_int("columns", columns)
+    rows = n if rows is None else positive_int("rows", rows)
     scale = np.sqrt(nonnegative("variance", variance) / n)
-    return scale * _entries(entries, _generator(rng, seed), (*_batch(batch), n, columns))
+    return scale * _entries(entries, _generator(rng, seed), (*_batch(batch), rows, n))
 
 
 def goe(n, *, variance=1.0, entries="gaussian", batch=(), rng=None, seed=None):

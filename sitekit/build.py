@@ -63,8 +63,9 @@ def main() -> int:
     parser.add_argument("--notebooks", action="store_true", help="then update notebooks/")
     options = parser.parse_args()
     os.environ["ISOLIB_STATIC"] = "1"  # explorers write their static part only
-    # threads that wait should sleep: two busy programs on two cores otherwise stall each other
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # the pages' matrices are small: one thread is as fast, and does not stall on a busy machine
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     os.environ.setdefault("PYTHONWARNINGS", "ignore::DeprecationWarning")  # of the tools, not ours
     quiet_kernels()
     started = time.perf_counter()

@@ -24,12 +24,12 @@ def mean_is(samples, expected, sigmas=5.0):
 @pytest.mark.parametrize("entries", ENTRIES)
 def test_entries_have_mean_0_and_variance_1_over_n(entries):
     w = ensembles.ginibre(50, 80, variance=3.0, entries=entries, batch=40, seed=1)
-    assert w.shape == (40, 50, 80) and w.dtype == np.float64
+    assert w.shape == (40, 80, 50) and w.dtype == np.float64
     mean_is(w, 0.0)
     if entries == "rademacher":
         np.testing.assert_allclose(w**2, 3 / 50)
     else:
-        mean_is(w**2, 3 / 50)  # n of the variance is the first size
+        mean_is(w**2, 3 / 50)  # the n of the variance is the number of inputs, the columns
 
 
 def test_entries_have_the_fourth_moment_of_their_law():
@@ -160,7 +160,7 @@ def test_batches_are_stacks_of_different_matrices(name):
     [
         (lambda: ensembles.ginibre(0), "n must be a whole number, 1 or larger, got 0"),
         (lambda: ensembles.ginibre(2.0), "n must be a whole number, 1 or larger, got 2.0"),
-        (lambda: ensembles.ginibre(2, 0), "columns must be a whole number, 1 or larger, got 0"),
+        (lambda: ensembles.ginibre(2, 0), "rows must be a whole number, 1 or larger, got 0"),
         (lambda: ensembles.ginibre(2, variance=-1), "variance must be at least 0 .*, got -1"),
         (lambda: ensembles.ginibre(2, variance=np.nan), "variance must be a real number, got nan"),
         (lambda: ensembles.ginibre(2, entries="gausian"), "entries .*Did you mean 'gaussian'"),

@@ -159,4 +159,5 @@ def setup(app):
     app.connect("build-finished", trim, priority=900)
     app.add_css_file("explorer.css")
     app.add_css_file("book.css")
+    app.add_js_file("book.js")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

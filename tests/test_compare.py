@@ -85,7 +85,9 @@ def test_as_many_moments_as_wanted_and_one_line_of_text():
     c = compare(MarchenkoPastur(2.0), exact_samples(MarchenkoPastur(2.0), 40), moments=2)
     assert c.moment_errors.shape == (2,)
     text = str(c)
-    assert "\n" not in text and all(w in text for w in ("KS", "moments", "edges", "atoms", "n = 40"))
+    assert "\n" not in text and all(
+        w in text for w in ("KS", "moments", "edges", "atoms", "n = 40")
+    )
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,9 @@ def boom(_):
     ],
     ids=repr,
 )
-@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")  # of the reader's own making
+@pytest.mark.filterwarnings(
+    "ignore::numpy.exceptions.ComplexWarning"
+)  # of the reader's own making
 def test_no_answer_crashes_a_page(key, answer):
     result = exercises.check(key, answer)
     assert not result.correct and len(result.message) > 10

@@ -122,7 +122,14 @@ def test_a_notebook_is_well_formed(name):
 
 
 def test_the_raw_markup_check_finds_what_it_should():
-    for bad in ("```{note}\n", ":::{tip}", "see {eq}`a`", "{cite:p}`k`", "(a-label)=\n", r"\ref{x}"):
+    for bad in (
+        "```{note}\n",
+        ":::{tip}",
+        "see {eq}`a`",
+        "{cite:p}`k`",
+        "(a-label)=\n",
+        r"\ref{x}",
+    ):
         assert RAW.search(bad), bad
     for good in ("```python\n", "$f(x)=\ny$", "{eq} in words", "f(x)=1", r"\rho \reflect"):
         assert not RAW.search(good), good
@@ -177,7 +184,9 @@ def page_numbers(page: str) -> dict[str, set[str]]:
     body = page[page.index("<article") : page.index("</article>")]
     body = re.sub(r"<(script|style|pre)\b.*?</\1>", " ", body, flags=re.S)
     body = re.sub(r'<span class="section-number">([\d.]+?)\. ', r"§\1. ", body)
-    return numbers(unescape(re.sub(r"<[^>]+>", " ", re.sub(r"</?(span|strong|p)\b[^>]*>", "", body))))
+    return numbers(
+        unescape(re.sub(r"<[^>]+>", " ", re.sub(r"</?(span|strong|p)\b[^>]*>", "", body)))
+    )
 
 
 def notebook_numbers(notebook) -> dict[str, set[str]]:
@@ -303,7 +312,9 @@ def nbval(python, folder: Path, **changes):
         "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}",
         f"--junit-xml={folder / 'report.xml'}", str(folder),
     )  # fmt: skip
-    environment = clean_environment(**changes)
+    # the networks are small: a second thread gains nothing, and where other programs keep the
+    # cores busy, threads that wait for each other take minutes instead of seconds
+    environment = clean_environment(OMP_NUM_THREADS="1", **changes)
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 

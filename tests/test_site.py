@@ -8,6 +8,7 @@ import json
 import re
 import statistics
 from dataclasses import dataclass, field
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -85,7 +86,9 @@ def broken_links(html: Path, pages: dict[str, Reader]) -> list[str]:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc or link == "#":
                 continue
-            target = (here.parent / unquote(parts.path)).resolve() if parts.path else here.resolve()
+            target = (
+                (here.parent / unquote(parts.path)).resolve() if parts.path else here.resolve()
+            )
             if not target.is_relative_to(html) or not target.is_file():
                 broken.append(f"{name}: {link} leads to no file")
             elif parts.fragment and target.suffix == ".html":
@@ -110,7 +113,9 @@ def test_every_page_says_what_it_is(pages):
         description = reader.meta.get("description", "")
         assert len(description) >= 30, f"{name}: a meta description is missing: {description!r}"
         assert reader.meta.get("og:title"), f"{name}: no social preview"
-        assert seen.setdefault(description, name) == name, f"{name}, {seen[description]}: same text"
+        assert seen.setdefault(description, name) == name, (
+            f"{name}, {seen[description]}: same text"
+        )
 
 
 def test_every_image_has_alt_text(pages):
@@ -216,7 +221,8 @@ WAIT = """async () => {
 }"""
 OPEN = """() => {
   for (const d of document.querySelectorAll('details')) d.open = true;
-  for (const d of document.querySelectorAll('.toggle-hidden')) d.classList.remove('toggle-hidden');
+  for (const b of document.querySelectorAll('button.toggle-button-hidden')) b.click();
+  if (document.querySelector('.toggle-hidden')) throw new Error('a fold does not open');
   const still = document.createElement('style');  // colours half-way between two states mislead axe
   still.textContent = '*, ::before, ::after { transition: none !important; animation: none !important }';
   document.head.append(still);
@@ -306,6 +312,7 @@ def visits(browser, server, pages):
             page.goto(address)
         page.evaluate(WAIT)
         page.evaluate(OPEN)
+        page.wait_for_timeout(400)  # the theme looks for boxes that scroll 300 ms after a change
         visit.seen = page.evaluate(LOOK)
         if name != "index.html":
             for theme in ("light", "dark"):
@@ -315,6 +322,7 @@ def visits(browser, server, pages):
         page.set_viewport_size(PHONE)
         visit.scroll = page.evaluate("document.documentElement.scrollWidth")
         if name != "index.html":  # what is narrow scrolls in its own box, which keys must reach
+            page.wait_for_timeout(400)
             visit.axe["phone"] = serious(axe, page, runOnly=["scrollable-region-focusable"])
         page.close()
         out[name] = visit
@@ -407,7 +415,7 @@ def test_axe_sees_faults_at_all(browser, html):
     page.goto((html / "book/index.html").as_uri())
     page.evaluate(
         "document.querySelector('main').insertAdjacentHTML('afterbegin', "
-        "'<img src=\"x.png\"><p style=\"color:#bbb;background:#fff\">pale</p>')"
+        '\'<img src="x.png"><p style="color:#bbb;background:#fff">pale</p>\')'
     )
     found = {v["id"] for v in Axe().run(page).response["violations"]}
     page.close()
@@ -529,6 +537,12 @@ def check_picture(root, explorer, indices):
     return count
 
 
+@cache
+def made(name: str):
+    """An explorer of the book; its frames are computed once."""
+    return explorers.ALL[name]()
+
+
 def settings(counts):
     """Three settings of the sliders: first, last, and one between."""
     return [[0] * len(counts), [n - 1 for n in counts], [n // 3 for n in counts]]
@@ -553,7 +567,7 @@ def test_explorer(browser, server, html, placed, name, scheme):
     """Drawn, moved by mouse and by keyboard, compared at three settings, quick to redraw."""
     home = server if scheme == "http" else html.as_uri()
     page_name = next(page for page, e in placed if e == name)
-    explorer = explorers.ALL[name]()
+    explorer = made(name)
     context = browser.new_context(viewport=DESK)
     page, visit = watched(context, home)
     page.goto(f"{home}/{page_name}")
@@ -570,8 +584,9 @@ def test_explorer(browser, server, html, placed, name, scheme):
     state = list(start)
     for i, count in enumerate(counts):
         slider, control = inputs.nth(i), explorer.spec["controls"][i]
-        assert page.locator(f"label[for='{slider.get_attribute('id')}']").inner_text() == (
-            control["label"]
+        assert (
+            page.locator(f"label[for='{slider.get_attribute('id')}']").inner_text()
+            == (control["label"])
         )
         # by mouse: drag the thumb from where it is to the left end, then to the right end
         for goal in (0, count - 1):
@@ -644,7 +659,7 @@ def test_without_javascript_an_explorer_is_a_still_figure(browser, server, place
         page.goto(urljoin(server + "/", page_name))
         still = page.locator(f'[data-explorer="{name}"] img')
         assert still.count() == 1 and still.is_visible(), name
-        explorer = explorers.ALL[name]()
+        explorer = made(name)
         start = [c["start"] for c in explorer.spec["controls"]]
         assert still.get_attribute("alt") == f"{explorer.title}. {explorer.frame(start).readout}"
         box = still.bounding_box()

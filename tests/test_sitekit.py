@@ -189,7 +189,7 @@ def test_a_good_book_builds_and_its_notebook_has_the_pages_numbers(book):
     assert r"a number \| another" in text and r"a star \*" in text
 
     cells = [c.source for c in notebook.cells if c.cell_type == "code"]
-    assert "REPOSITORY = \"https://github.com/owner/name\"" in cells[0]
+    assert 'REPOSITORY = "https://github.com/owner/name"' in cells[0]
     assert cells[1].startswith("# @title Set-up\n") and cells[1].endswith("as plt")
     assert cells[-1] == "assert 1 + 1 == 2"
     assert notebook.cells[0].metadata.cellView == "form"
@@ -360,7 +360,10 @@ def test_a_bad_ledger_row_stops_the_build(book):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"verdict": "proven"}, "row P1: unknown verdict 'proven'; use one of: reproduced, partly"),
+        (
+            {"verdict": "proven"},
+            "row P1: unknown verdict 'proven'; use one of: reproduced, partly",
+        ),
         ({"chapter": "why"}, "row P1: unknown chapter 'why'; use one of why-isometry"),
         ({"chapter": ["why-isometry", "x"]}, "unknown chapter 'x'"),
         ({"claim": ""}, "row P1: every row states a claim, so claim must be filled in"),

@@ -135,8 +135,12 @@ def test_a_chapter_has_every_part(page):
     need(code.count("assert ") >= 3, "4: cells that assert theory against simulation")
     # 5 an explorer, and a figure after a source
     need("explorers." in code, "5: an explorer")
-    captions = [c["meta"].get("mystnb", {}).get("figure", {}).get("caption", "") for c in cells(text)]
-    need(any(re.search("After |Reproduced from", str(c)) for c in captions), "5: a source's figure")
+    captions = [
+        c["meta"].get("mystnb", {}).get("figure", {}).get("caption", "") for c in cells(text)
+    ]
+    need(
+        any(re.search("After |Reproduced from", str(c)) for c in captions), "5: a source's figure"
+    )
     # 6 and 7
     parts = sections(text)
     for number, title in ((6, "On a GPU"), (7, "What could mislead you")):
@@ -144,7 +148,9 @@ def test_a_chapter_has_every_part(page):
     # 8 exercises with solutions, autograded checks
     exercises = re.findall(r"^`{3,}\{exercise(?:-start)?\}.*\n:label: (\S+)", prose, re.M)
     solved = [match[1] for match in SOLUTION.finditer(text)]
-    need("Exercises" in parts and 4 <= len(exercises) <= 8, f"8: 4 to 8 exercises, {len(exercises)}")
+    need(
+        "Exercises" in parts and 4 <= len(exercises) <= 8, f"8: 4 to 8 exercises, {len(exercises)}"
+    )
     need(sorted(solved) == sorted(exercises), f"8: solutions for {set(exercises) ^ set(solved)}")
     need("exercises.check(" in code, "8: an autograded check")
     folded = re.findall(r"\{solution-start\} \S+\n(?::\w+: .*\n)*?:class: dropdown", prose)
@@ -200,7 +206,9 @@ def test_stored_results_that_a_page_reads_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
 def test_cited_works_are_in_the_bibliography(page):
-    keys = set(re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text("utf-8"), re.M))
+    keys = set(
+        re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text("utf-8"), re.M)
+    )
     assert len(keys) > 50
     text = page.read_text(encoding="utf-8")
     cited = {
@@ -260,14 +268,18 @@ def test_the_notation_table_names_enough():
 # ---- data files -----------------------------------------------------------------------------
 def test_the_ledger_holds_every_claim():
     found = [row["id"] for row in tables.load_ledger(BOOK / "ledger.yml")]
-    wanted = [f"{k}{i}" for k, n in (("P", 17), ("T", 12), ("H", 11), ("O", 4)) for i in range(1, n + 1)]
+    wanted = [
+        f"{k}{i}" for k, n in (("P", 17), ("T", 12), ("H", 11), ("O", 4)) for i in range(1, n + 1)
+    ]
     assert not set(wanted) - set(found), sorted(set(wanted) - set(found))
     errata = [row["id"] for row in tables.load_errata(BOOK / "errata.yml")]
     assert [i for i in found if i[0] == "E"] == errata  # one row for each erratum
 
 
 def test_ledger_and_errata_cite_what_there_is():
-    keys = set(re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text("utf-8"), re.M))
+    keys = set(
+        re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text("utf-8"), re.M)
+    )
     rows = [*tables.load_ledger(BOOK / "ledger.yml"), *tables.load_errata(BOOK / "errata.yml")]
     assert {row["key"] for row in rows if row["key"]} <= keys
     for row in rows:
@@ -356,7 +368,9 @@ def code_lines(path: Path) -> int:
     source = path.read_text(encoding="utf-8")
     strings = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
             first = node.body[0]
             strings |= set(range(first.lineno, first.end_lineno + 1))
     lines = set()
@@ -377,7 +391,9 @@ def code_lines(path: Path) -> int:
 
 def test_the_line_counter(tmp_path):
     path = tmp_path / "m.py"
-    path.write_text('"""Doc."""\n\n# comment\nx = (\n    1,  # one\n)\n\n\ndef f():\n    """D\n    e."""\n')
+    path.write_text(
+        '"""Doc."""\n\n# comment\nx = (\n    1,  # one\n)\n\n\ndef f():\n    """D\n    e."""\n'
+    )
     assert code_lines(path) == 4
 
 

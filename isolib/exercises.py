@@ -21,13 +21,14 @@ _CHECKS: dict[str, Callable] = {}
 
 @dataclass(frozen=True)
 class Result:
-    """What a check says: `correct`, and a `message` for the reader."""
+    """What a check says: `correct`, a `message` for the reader, and the `mark` before it."""
 
     correct: bool
     message: str
+    mark: str = ""
 
     def __repr__(self):
-        return ("✓ " if self.correct else "✗ ") + self.message
+        return (self.mark or ("✓" if self.correct else "✗")) + " " + self.message
 
 
 def exercise(key: str):
@@ -64,7 +65,7 @@ def check(key: str, answer=None) -> Result:
     key = one_of("key", key, keys())
     function = _CHECKS[key]
     if answer is None:
-        return Result(False, f"No answer yet. {(function.__doc__ or '').strip()}")
+        return Result(False, f"No answer yet. {(function.__doc__ or '').strip()}", "…")
     try:
         hint = function(answer)
     except Exception as error:  # noqa: BLE001 - a reader's answer may fail in any way at all

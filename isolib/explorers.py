@@ -36,7 +36,8 @@ def depth_and_conditioning() -> Explorer:
         )
         curve = Curve("singular values of the product", rank, 10**s, "points")
         # one scale for all mixtures of a depth, so that only the mixture changes the picture
-        return Frame([curve], text, ylim=(10.0 ** -(1.25 * depth + 2), 100.0))
+        level = Curve("isometry", rank, np.ones(n), "theory")
+        return Frame([curve, level], text, ylim=(10.0 ** -(1.25 * depth + 2), 100.0))
 
     return Explorer(
         "depth-and-conditioning",

@@ -58,7 +58,7 @@ def axes(columns=1, *, xlabel="", ylabel="", title="", xscale="linear", yscale="
     >>> plt.close("all")
     """
     columns = positive_int("columns", columns)
-    kw.setdefault("figsize", (6.4, 3.6) if columns == 1 else (min(3.6 * columns, 9.6), 3.2))
+    kw.setdefault("figsize", (6.4, 3.6) if columns == 1 else (min(3.4 * columns, 7.6), 2.9))
     titles = [title] * columns if isinstance(title, str) else list(title)
     if len(titles) != columns:
         raise ValueError(f"title must be one text or a list of {columns}, got {len(titles)}")

@@ -41,7 +41,7 @@ def addresses(app, doctree, docname):
 
 
 def removed_cells(app, docname, source):
-    """A cell that the page's kernel runs and the notebook does not have would break the notebook."""
+    """A notebook without a cell that the page's kernel runs would not run."""
     match = re.search(r"^(:?tags:|\s*-) .*\bremove-cell\b", source[0], re.M)
     if match:
         LOG.warning(

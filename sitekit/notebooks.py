@@ -12,18 +12,20 @@ import re
 from pathlib import Path
 
 from docutils import nodes
+from pybtex.richtext import Text as LatexText
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 LOG = logging.getLogger(__name__)
 
 INSTALL = """# @title Run this first: it installs isolib where it is missing
+# import os; os.environ["ISOLIB_SCALE"] = "paper"  # or "test"; the default is "laptop"
 REPOSITORY = "{repository}"
 try:
     import isolib
 except ImportError:
     if not REPOSITORY:
-        raise SystemExit("set REPOSITORY to this book's https address") from None
+        raise SystemExit("set REPOSITORY to the https address of this book's source") from None
     # --no-deps: the torch and numpy that are here stay as they are
     %pip install --quiet --no-deps "isolib @ git+{{REPOSITORY}}" anywidget psygnal
     import isolib
@@ -47,6 +49,8 @@ class Converter:
         self.cells: list[dict] = []
         self.buffer: list[str] = []
         self.depth = 0
+        self.cited: dict[str, object] = {}
+        self.solution = ""  # the title of the solution whose cells are being written
 
     # ---- cells ------------------------------------------------------------------------------
     def flush(self):
@@ -55,12 +59,13 @@ class Converter:
         if text:
             self.cells.append({"cell_type": "markdown", "metadata": {}, "source": text})
 
-    def code(self, source: str, tags: list[str]):
+    def code(self, source: str, tags: list[str], folded: str = ""):
+        """A code cell; with a title in `folded`, one whose code Colab and JupyterLab hide."""
         self.flush()
         metadata: dict = {"tags": tags} if tags else {}
-        if {"hide-input", "hide-cell"} & set(tags):
+        if folded or {"hide-input", "hide-cell"} & set(tags):
             metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
-            source = "# @title Set-up\n" + source
+            source = f"# @title {folded or 'Set-up'}\n" + source
         self.cells.append({"cell_type": "code", "metadata": metadata, "source": source})
 
     # ---- numbers and links ------------------------------------------------------------------
@@ -77,18 +82,20 @@ class Converter:
         found = next((numbers[a] for a in anchors if numbers.get(a)), None)
         return ".".join(map(str, found)) + ". " if found else ""
 
-    def citation_url(self, refid: str) -> str | None:
-        """Where the cited work can be read, if the bibliography knows."""
-        domain = self.env.get_domain("cite")
-        for citation in domain.citations:
+    def citation(self, refid: str):
+        """The bibliography's entry behind a citation link; None for any other link."""
+        for citation in self.env.get_domain("cite").citations:
             if citation.citation_id == refid:
-                fields = citation.entry.fields
-                if "doi" in fields:
-                    return f"https://doi.org/{fields['doi']}"
-                if "eprint" in fields:
-                    return f"https://arxiv.org/abs/{fields['eprint']}"
-                return fields.get("url")
+                self.cited[citation.key] = citation.entry
+                return citation.entry
         return None
+
+    def references(self):
+        """A last cell that lists what the chapter cites, since a notebook has no other page."""
+        if self.cited:
+            self.flush()
+            lines = sorted(reference_line(entry) for entry in self.cited.values())
+            self.buffer = ["## References", "\n".join(f"- {line}" for line in lines)]
 
     # ---- inline -----------------------------------------------------------------------------
     def inline(self, node) -> str:
@@ -121,9 +128,10 @@ class Converter:
         if uri.startswith(("http:", "https:", "mailto:")):
             return f"[{text}]({uri})"
         target = node.get("refid") or uri.rpartition("#")[2]
-        cited = self.citation_url(target)
+        entry = self.citation(target)
+        url = entry and where_to_read(entry)
         # inside the book a number or a title says where to look; the notebook has no other pages
-        return f"[{text}]({cited})" if cited else text
+        return f"[{text}]({url})" if url else text
 
     # ---- blocks -----------------------------------------------------------------------------
     def blocks(self, node) -> str:
@@ -286,10 +294,18 @@ class Converter:
             content = nodes.container("", *[c.deepcopy() for c in node.children[1:]])
             self.buffer.append(self.folded(title, self.blocks(content)))
             return
-        self.flush()  # cells cannot fold inside Markdown; a heading lets Colab fold them
-        self.buffer.append(f"##### {title}")
+        # a cell cannot stand inside Markdown: prose folds as details, code as a hidden form
+        self.flush()
+        self.solution = title
         for child in node.children[1:]:
             self.block(child)
+        self.close_prose()
+        self.solution = ""
+
+    def close_prose(self):
+        """Fold what a solution has said so far, before a code cell or at its end."""
+        body = "\n\n".join(part for part in self.buffer if part.strip())
+        self.buffer = [self.folded(self.solution, body)] if body else []
         self.flush()
 
     def on_container(self, node):
@@ -311,7 +327,9 @@ class Converter:
                 f"{self.docname}: a cell's code is removed from the page (tags {tags}); use "
                 "hide-input instead, so that the notebook has it too"
             )
-        self.code(source, tags)
+        if self.solution:
+            self.close_prose()
+        self.code(source, tags, folded=f"{self.solution}: code" if self.solution else "")
         for figure in node.findall(nodes.figure):
             caption = next((c for c in figure.children if isinstance(c, nodes.caption)), None)
             if caption is not None:
@@ -322,6 +340,33 @@ class Converter:
         if "thebe" in node.astext() or "kernelName" in node.astext():
             return  # put there by the theme for live code on the page
         self.unknown(node)
+
+
+def where_to_read(entry) -> str | None:
+    """The address of a cited work, if the bibliography knows one."""
+    fields = entry.fields
+    if "doi" in fields:
+        return f"https://doi.org/{fields['doi']}"
+    if "eprint" in fields:
+        return f"https://arxiv.org/abs/{fields['eprint']}"
+    return fields.get("url")
+
+
+def reference_line(entry) -> str:
+    """One entry of the bibliography in a line: authors, title, where, year, link."""
+
+    def plain(text) -> str:
+        return str(LatexText.from_latex(str(text)))
+
+    fields, people = entry.fields, entry.persons.get("author") or entry.persons.get("editor", [])
+    names = ", ".join(
+        plain(" ".join([*p.first_names, *p.middle_names, *p.prelast_names, *p.last_names]))
+        for p in people
+    )
+    place = next((fields[k] for k in ("journal", "booktitle", "publisher") if k in fields), "")
+    where = ", ".join(plain(part) for part in (place, fields.get("year", "")) if part)
+    url = where_to_read(entry)
+    return f"{names}, *{plain(fields['title'])}*, {where}." + (f" <{url}>" if url else "")
 
 
 def assemble(cells: list[dict], slug: str, gpu: bool) -> str:
@@ -358,6 +403,7 @@ def write(app, doctree, docname):
     converter.cells[0]["metadata"] = {"cellView": "form"}
     for child in doctree.children:
         converter.block(child)
+    converter.references()
     converter.flush()
     text = "".join(c["source"] for c in converter.cells if c["cell_type"] == "markdown")
     left = re.search(r"(^|\n)(```|:::)\{|\{(eq|ref|numref|doc|cite|prf)[:}]", text)

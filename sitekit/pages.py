@@ -103,6 +103,9 @@ def page_context(app, pagename, templatename, context, doctree):
         source = context["pathto"]("_static/explorer.js", 1)
         body += f'\n<script src="{source}"></script>\n'
     context["body"] = body
+    if not app.config.ogp_site_url:  # a relative address is no use to whoever shows a preview
+        tags = context.get("metatags", "")
+        context["metatags"] = re.sub(r'<meta property="og:(url|image)[^>]*>\s*', "", tags)
     notebook = notebook_name(app.env, pagename)
     header = context.get("header_buttons")
     if header is None:

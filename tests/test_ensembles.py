@@ -100,7 +100,7 @@ def test_haar_entries():
     q = ensembles.haar_orthogonal(n, batch=count, seed=8)
     for i in range(n):
         for j in range(n):
-            # the sign of each entry is a fair coin: without the sign correction R's diagonal fixes it
+            # each sign is a fair coin: without the correction, R's diagonal fixes it
             mean_is(np.sign(q[:, i, j]), 0.0)
             mean_is(q[:, i, j], 0.0)
             mean_is(q[:, i, j] ** 2, 1 / n)

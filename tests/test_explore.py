@@ -56,7 +56,7 @@ def test_a_shared_grid_is_stored_once_and_separate_grids_are_kept():
 
 def test_too_much_data_is_refused_with_its_size():
     with pytest.raises(ValueError, match=rf"'powers' holds \d{{6,}} bytes, at most {MOST_BYTES}"):
-        powers(points=9000).spec
+        assert powers(points=9000).spec
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_curves_that_change_name_or_hold_nan_in_x_are_refused():
         return Frame([Curve(f"c{k}", [0, 1], [0, 1])], "")
 
     with pytest.raises(ValueError, match="the same curves in the same order"):
-        Explorer("e", "E", renamed, {"k": [1, 2]}, {"k": "k"}).spec
+        assert Explorer("e", "E", renamed, {"k": [1, 2]}, {"k": "k"}).spec
 
     def gap(k):
         return Frame([Curve("c", [0, np.nan], [0, 1])], "")
 
     with pytest.raises(ValueError, match="x of curve 'c' must be finite"):
-        Explorer("e", "E", gap, {"k": [1, 2]}, {"k": "k"}).spec
+        assert Explorer("e", "E", gap, {"k": [1, 2]}, {"k": "k"}).spec
 
 
 def test_the_static_part_is_safe_html_with_a_still_figure(monkeypatch):

@@ -28,7 +28,7 @@ W, H, BOX = 640, 380, {"left": 62, "right": 14, "top": 14, "bottom": 50}  # as i
 PAGE_BYTES = 1_500_000
 
 
-# ---- the pages as files -----------------------------------------------------------------------
+# ---- the pages as files ----------------------------------------------------------------------
 class Reader(HTMLParser):
     """A light reader: ids, links, images, metadata and the places of formulas."""
 
@@ -131,9 +131,9 @@ def own_bytes(html: Path, name: str, reader: Reader) -> int:
     own = {(html / name).resolve()}
     for image in reader.images:
         source = image.get("src", "")
-        if not source.startswith("data:") and "_static/" not in source:
+        if not urlsplit(source).scheme and "_static/" not in source:
             own.add((html / name).parent.joinpath(unquote(source)).resolve())
-    return sum(path.stat().st_size for path in own)
+    return sum(path.stat().st_size for path in own if path.is_file())
 
 
 def test_pages_are_light(html, pages):
@@ -163,7 +163,7 @@ def test_the_search_index_is_there(html):
     assert "book/foundations/random-matrices" in index["docnames"]
 
 
-# ---- nothing of the machine that built it -------------------------------------------------------
+# ---- nothing of the machine that built it ----------------------------------------------------
 TEXT = {".html", ".js", ".json", ".ipynb", ".css", ".md", ".txt", ".svg", ".xml", ".buildinfo"}
 #: a path from the root of a file system, not the tail of an address
 MACHINE = re.compile(r"(?<![\w.\-/:~%@+}])/(?:work|root|tmp|home|Users|opt/wheels)/[\w.\-]")
@@ -202,7 +202,7 @@ def test_the_leak_test_finds_paths(tmp_path):
     assert len({line.split(":")[0] for line in leaks(tmp_path)[0]}) == 3
 
 
-# ---- the pages in a browser -----------------------------------------------------------------------
+# ---- the pages in a browser ------------------------------------------------------------------
 @dataclass
 class Visit:
     """What a browser met on one page."""
@@ -223,8 +223,8 @@ OPEN = """() => {
   for (const d of document.querySelectorAll('details')) d.open = true;
   for (const b of document.querySelectorAll('button.toggle-button-hidden')) b.click();
   if (document.querySelector('.toggle-hidden')) throw new Error('a fold does not open');
-  const still = document.createElement('style');  // colours half-way between two states mislead axe
-  still.textContent = '*, ::before, ::after { transition: none !important; animation: none !important }';
+  const still = document.createElement('style');  // a colour half-way to another misleads axe
+  still.textContent = '*, ::before, ::after { transition: none !important; animation: none }';
   document.head.append(still);
 }"""
 LOOK = r"""() => {
@@ -242,8 +242,10 @@ LOOK = r"""() => {
     wrong: places.filter((p) => p.querySelectorAll('mjx-container').length !== 1)
       .map((p) => p.textContent.slice(0, 80)),
     containers: document.querySelectorAll('mjx-container').length,
-    merrors: [...document.querySelectorAll('mjx-merror, [data-mjx-error]')]
-      .map((e) => e.textContent + (e.getAttribute('data-mjx-error') || '')),
+    // a macro that MathJax does not know is no error to it: it is printed in red
+    merrors: [...document.querySelectorAll('mjx-merror, [data-mjx-error], ' +
+      'mjx-container [style*="color: red"], mjx-container [mathcolor="red"]')]
+      .map((e) => e.outerHTML.slice(0, 120)),
     raw,
     broken: [...document.images].filter((i) => i.complete && i.naturalWidth === 0 && i.src)
       .map((i) => i.src.slice(0, 80)),
@@ -422,7 +424,7 @@ def test_axe_sees_faults_at_all(browser, html):
     assert {"image-alt", "color-contrast"} <= found
 
 
-# ---- theme and search -----------------------------------------------------------------------------
+# ---- theme and search ------------------------------------------------------------------------
 @pytest.mark.browser
 def test_the_theme_button_switches_and_is_remembered(browser, server):
     context = browser.new_context(viewport=DESK, color_scheme="light")
@@ -457,7 +459,7 @@ def test_search_finds_the_semicircle(browser, server):
     context.close()
 
 
-# ---- explorers --------------------------------------------------------------------------------------
+# ---- explorers -------------------------------------------------------------------------------
 def unscaled(kind, limits, pixels, start, end):
     """The data values that a scale of explorer.js sends to these pixels."""
     lo, hi = np.log10(limits) if kind == "log" else np.asarray(limits, float)
@@ -490,7 +492,7 @@ def drawn(svg) -> dict:
           for (const node of svg.querySelectorAll('[data-curve]')) {
             const curve = (curves[node.dataset.curve] ||= {circles: [], paths: []});
             if (node.tagName === 'circle')
-              curve.circles.push([Number(node.getAttribute('cx')), Number(node.getAttribute('cy'))]);
+              curve.circles.push(['cx', 'cy'].map((k) => Number(node.getAttribute(k))));
             else curve.paths.push(node.getAttribute('d'));
           }
           return {xlim: JSON.parse(svg.dataset.xlim), ylim: JSON.parse(svg.dataset.ylim),

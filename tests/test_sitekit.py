@@ -121,7 +121,7 @@ assert 1 + 1 == 2
 """
 )
 
-BIB = "@book{one2000work, author = {One, Anna}, title = {Work}, publisher = {Press}, year = {2000}}\n"
+BIB = "@book{one2000work, author={One, Anna}, title={Work}, publisher={Press}, year={2000}}\n"
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def book(tmp_path, monkeypatch):
 INDEX = "# Index\n\nA front page with enough words on it.\n\n```{bibliography}\n```\n"
 
 
-# ---- a good book ----------------------------------------------------------------------------
+# ---- a good book -----------------------------------------------------------------------------
 def test_a_good_book_builds_and_its_notebook_has_the_pages_numbers(book):
     pages = {"index": INDEX, "good": GOOD}
     good, said = book(pages, execute=True)
@@ -216,7 +216,7 @@ def test_without_an_address_there_is_no_colab_button(book, monkeypatch):
     assert 'REPOSITORY = ""\n' in notebook["cells"][0]["source"]
 
 
-# ---- warnings, each of which fails the build --------------------------------------------------
+# ---- warnings, each of which fails the build -------------------------------------------------
 COMPLAINTS = {
     "equation": ("See {eq}`eq-nowhere`.", "equation not found: eq-nowhere"),
     "section": ("See {ref}`nowhere`.", "undefined label: 'nowhere'"),
@@ -256,7 +256,7 @@ def test_each_bad_construction_is_reported_with_its_page(book, tmp_path):
     assert good, said
 
 
-# ---- what stops the build at once --------------------------------------------------------------
+# ---- what stops the build at once ------------------------------------------------------------
 STOPS = {
     "remove-input": (
         "```{code-cell}\n:tags: [remove-input]\n1\n```\n",
@@ -316,7 +316,7 @@ def test_pictures_and_widgets_of_cells_are_checked(book):
     assert "an ipywidget that needs a kernel is shown: use isolib.explore.Explorer" in said
 
 
-# ---- ledger and errata ------------------------------------------------------------------------
+# ---- ledger and errata -----------------------------------------------------------------------
 ROW = {
     "id": "P1",
     "claim": "A claim.",
@@ -430,7 +430,7 @@ def test_the_summary_counts_verdicts():
     assert tables.summary([ROW]) == "**0 of 1 rows measured.**"
 
 
-# ---- the repository's address ---------------------------------------------------------------------
+# ---- the repository's address ----------------------------------------------------------------
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """An empty git repository in the place of this one; a function that sets its remote."""

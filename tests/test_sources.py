@@ -204,6 +204,11 @@ def test_stored_results_that_a_page_reads_exist(page):
         assert name in results.names(), f"run `make results`: {name} is not stored"
 
 
+def bibliography() -> list[str]:
+    """The keys of references.bib."""
+    return re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text("utf-8"), re.M)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
 def test_cited_works_are_in_the_bibliography(page):
     keys = set(
@@ -220,7 +225,7 @@ def test_cited_works_are_in_the_bibliography(page):
 
 
 def test_bibliography_keys_are_unique():
-    keys = re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text("utf-8"), re.M)
+    keys = bibliography()
     assert sorted(set(keys)) == sorted(keys)
 
 
@@ -430,9 +435,9 @@ def test_light_imports(name):
     import subprocess
     import sys
 
-    code = f"import sys, {name}; print([m for m in ('torch', 'ipywidgets', 'matplotlib') if m in sys.modules])"
+    code = f"import sys, {name}; print({{'torch', 'ipywidgets', 'matplotlib'}} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert run.stdout.strip() == "set()"
 
 
 def test_results_of_this_book_are_the_ones_loaded():

@@ -359,7 +359,10 @@ def test_the_install_cell_is_silent_where_isolib_is_and_clear_where_not(fresh, o
     hide = "import sys; sys.modules['isolib'] = None\n"
     nowhere = re.sub(r'REPOSITORY = ".*"', 'REPOSITORY = ""', script)
     done = subprocess.run([fresh, "-c", hide + nowhere], capture_output=True, text=True)
-    assert done.returncode == 1 and "set REPOSITORY to this book's https address" in done.stderr
+    assert (
+        done.returncode == 1
+        and "set REPOSITORY to the https address of this book's source" in done.stderr
+    )
     known = re.sub(r'REPOSITORY = ".*"', 'REPOSITORY = "https://github.com/a/b"', script)
     done = subprocess.run([fresh, "-c", hide + known], capture_output=True, text=True)
     assert done.returncode == 1 and "RuntimeError: pip" in done.stderr

@@ -183,7 +183,7 @@ def test_a_good_book_builds_and_its_notebook_has_the_pages_numbers(book):
     assert "as in [Theorem 1.1]" in text or "as in Theorem 1.1" in text
     assert "Fig. 1.1" in page and "**Fig. 1.1** A line, see (1.1)." in text
     assert "Exercise 1.1" in page and "**Exercise 1.1 (Add)**" in text
-    assert "##### Solution to Exercise 1.1" in text
+    assert "<summary>Solution to Exercise 1.1" in text and "## References" in text
     assert "# 1. A good page" in text and "## 1.1. A section" in text
     assert "<summary>Proof</summary>" in text
     assert r"a number \| another" in text and r"a star \*" in text
@@ -191,7 +191,8 @@ def test_a_good_book_builds_and_its_notebook_has_the_pages_numbers(book):
     cells = [c.source for c in notebook.cells if c.cell_type == "code"]
     assert 'REPOSITORY = "https://github.com/owner/name"' in cells[0]
     assert cells[1].startswith("# @title Set-up\n") and cells[1].endswith("as plt")
-    assert cells[-1] == "assert 1 + 1 == 2"
+    assert cells[-1].startswith("# @title Solution to Exercise 1.1")  # folded, as on the page
+    assert cells[-1].endswith("\nassert 1 + 1 == 2")
     assert notebook.cells[0].metadata.cellView == "form"
     assert "colab.research.google.com/github/owner/name/blob/main/notebooks/01-good.ipynb" in page
     assert 'href="notebooks/01-good.ipynb"' in page

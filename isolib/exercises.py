@@ -1,6 +1,6 @@
 """The page checks: `check("random-matrices/2", answer)` marks an answer and names the mistake.
 
-A chapter registers its checks in `isolib/_checks/<chapter>.py` with the decorator `exercise`. A
+A chapter registers its checks in `isolib/pages/<chapter>.py` with the decorator `exercise`. A
 check gets the answer and returns None if it is right, else a hint; an exception inside a check
 becomes a hint too, so that no answer can crash a page.
 """
@@ -47,10 +47,10 @@ def keys() -> list[str]:
     >>> "why-isometry/2" in keys()
     True
     """
-    from isolib import _checks
+    from isolib import pages
 
-    for module in pkgutil.iter_modules(_checks.__path__):
-        importlib.import_module(f"isolib._checks.{module.name}")
+    for module in pkgutil.iter_modules(pages.__path__):
+        importlib.import_module(f"isolib.pages.{module.name}")
     return sorted(_CHECKS)
 
 

@@ -403,8 +403,10 @@ def test_the_line_counter(tmp_path):
 
 
 def test_isolib_is_small():
-    total = sum(map(code_lines, MODULES))
-    print(f"isolib: {total} lines of code in {len(MODULES)} modules")
+    # the library; isolib.pages holds what belongs to single chapters and grows with the book
+    library = [path for path in MODULES if path.parent.name != "pages"]
+    total = sum(map(code_lines, library))
+    print(f"isolib: {total} lines of code in {len(library)} modules")
     assert total <= 2500
 
 

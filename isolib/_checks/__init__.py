@@ -1,1 +1,0 @@
-"""The checks of each chapter, one module a chapter."""

@@ -15,6 +15,7 @@ from isolib.laws._classical import Atoms, Bernoulli, MarchenkoPastur, PointMass,
 from isolib.laws._free import FreeProduct, FreeSum
 from isolib.laws._named import FromS, MultiplicativeBrownian
 from isolib.laws._series import free_cumulants, moments_from_cumulants
+from isolib.laws._slope import SquaredSlope
 
 __all__ = [
     "Atoms",
@@ -27,6 +28,7 @@ __all__ = [
     "MultiplicativeBrownian",
     "PointMass",
     "Semicircle",
+    "SquaredSlope",
     "free_cumulants",
     "moments_from_cumulants",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from importlib import import_module
 
 import numpy as np
 
 from isolib._check import finite, in_range, positive_int
-from isolib.laws._series import free_cumulants, log_s_from_moments, moments_from_cumulants
+from isolib.laws._series import cosines, cumulative, log_s_from_moments
 
 
 def points(name: str, z) -> np.ndarray:
@@ -16,33 +17,6 @@ def points(name: str, z) -> np.ndarray:
     if not np.isfinite(z).all():
         raise ValueError(f"{name} must be finite everywhere, got {z[~np.isfinite(z)].ravel()[0]}")
     return z
-
-
-def cosines(slope: np.ndarray) -> np.ndarray:
-    """Coefficients a with slope(θ) = Σ aₖ cos kθ, from values at the midpoints of [0, π]."""
-    from scipy import fft  # here, so that importing isolib.laws stays quick
-
-    a = fft.dct(slope) / len(slope)
-    a[0] /= 2
-    return a
-
-
-def cumulative(slope: np.ndarray):
-    """∫₀^θ slope as a function of θ: a spline, exact at nodes and slopes."""
-    from scipy import fft
-    from scipy.interpolate import CubicHermiteSpline
-
-    a, n = cosines(slope), len(slope)
-    theta = (np.arange(n) + 0.5) * np.pi / n
-    # slope(θ) = a₀ + Σ aₖ cos kθ integrates to a₀θ + Σ (aₖ/k) sin kθ
-    sines = np.concatenate([a[1:] / np.arange(1, n), [0.0]])
-    mass = a[0] * theta + fft.dst(sines, type=3) / 2
-    ends = a.sum(), (a * (-1.0) ** np.arange(n)).sum()
-    return CubicHermiteSpline(
-        np.concatenate([[0], theta, [np.pi]]),
-        np.concatenate([[0], mass, [a[0] * np.pi]]),
-        np.concatenate([[ends[0]], slope, [ends[1]]]),
-    )
 
 
 class Law:
@@ -258,19 +232,19 @@ class Law:
     # ---- new laws from old ------------------------------------------------------------------
     def scaled(self, k: float) -> Law:
         """The law of k·X, for a finite k ≠ 0."""
-        return Scaled(self, k)
+        return other_module("_derived").Scaled(self, k)
 
     def __add__(self, other) -> Law:
         """The free sum ⊞."""
-        return free("sum", [(self, 1), (other, 1)])
+        return other_module("_combine").free_sum([(self, 1), (other, 1)])
 
     def __matmul__(self, other) -> Law:
         """The free product ⊠ of laws on [0, ∞)."""
-        return free("product", [(self, 1), (other, 1)])
+        return other_module("_combine").free_product([(self, 1), (other, 1)])
 
     def __pow__(self, n) -> Law:
         """The n-fold free product with itself, n a positive whole number."""
-        return free("product", [(self, positive_int("n", n))])
+        return other_module("_combine").free_product([(self, positive_int("n", n))])
 
     def _key(self):
         """What makes two laws of one class equal."""
@@ -292,110 +266,9 @@ class Law:
 
     def singular_values(self) -> Law:
         """The law of √X, for a law on [0, ∞): from eigenvalues of JJᵀ to singular values of J."""
-        return Root(self)
+        return other_module("_derived").Root(self)
 
 
-class Scaled(Law):
-    """The law of k·X + b."""
-
-    def __init__(self, law: Law, k: float, b: float = 0.0):
-        k = float(finite("k", k))
-        if k == 0:
-            raise ValueError(f"k must be a finite number other than 0, got {k!r}")
-        self.law, self.k, self.b = law, k, b
-
-    def __repr__(self):
-        scaled = f"{self.law!r}.scaled({self.k:g})" if self.k != 1 else f"{self.law!r}"
-        return f"({scaled} + PointMass({self.b:g}))" if self.b else scaled
-
-    def _key(self):
-        return self.law, self.k, self.b
-
-    def _parts(self, product):
-        if product and (self.b or self.k < 0):
-            return [(self, 1)]
-        if product:
-            return [*self.law._parts(True), (_point_mass(self.k), 1)]
-        parts = self.law._parts(False)
-        scaled = parts if self.k == 1 else [(law.scaled(self.k), n) for law, n in parts]
-        return [*scaled, (_point_mass(self.b), 1)]
-
-    def _density(self, x):
-        return self.law.density((x - self.b) / self.k) / abs(self.k)
-
-    def support(self):
-        ends = [(lo * self.k + self.b, hi * self.k + self.b) for lo, hi in self.law.support()]
-        return sorted((min(pair), max(pair)) for pair in ends)
-
-    def atoms(self):
-        return sorted((x * self.k + self.b, w) for x, w in self.law.atoms())
-
-    def moments(self, k):
-        c = free_cumulants(self.law.moments(k) * self.k ** np.arange(1, k + 1))
-        return moments_from_cumulants(c + self.b * (np.arange(k) == 0))
-
-    def cdf(self, x):
-        x = finite("x", x)
-        y = (x - self.b) / self.k
-        if self.k > 0:
-            return self.law.cdf(y)
-        jump = sum(w * (y == place) for place, w in self.law.atoms())
-        return np.where(x < self._range()[0], 0.0, 1 - self.law.cdf(y) + jump)
-
-    def _green(self, z):
-        g, slope = self.law._green((z - self.b) / self.k)
-        return g / self.k, slope / self.k**2
-
-    def r_transform(self, g):
-        return self.k * self.law.r_transform(self.k * points("g", g)) + self.b
-
-    def s_transform(self, z):
-        return Law.s_transform(self, z) if self.b else self.law.s_transform(z) / self.k
-
-
-class Root(Law):
-    """The law of √X, X ≥ 0."""
-
-    def __init__(self, law: Law):
-        if law._range()[0] < 0:
-            raise ValueError(
-                f"singular_values needs a law on [0, inf); {law!r} reaches {law._range()[0]:g}"
-            )
-        self.law = law
-
-    def __repr__(self):
-        return f"{self.law!r}.singular_values()"
-
-    def _density(self, s):
-        return 2 * s * self.law.density(s * s)
-
-    def support(self):
-        return [(float(np.sqrt(lo)), float(np.sqrt(hi))) for lo, hi in self.law.support()]
-
-    def atoms(self):
-        return [(float(np.sqrt(x)), w) for x, w in self.law.atoms()]
-
-    def _key(self):
-        return self.law
-
-    @cached_property
-    def _quadrature(self):
-        x, w = self.law._quadrature  # the rule in θ is smooth for λ, not for s = √λ
-        return np.sqrt(x), w
-
-    def cdf(self, x):
-        x = finite("x", x)
-        return np.where(x < 0, 0.0, self.law.cdf(x * np.abs(x)))
-
-
-def free(kind, factors):
-    """The free sum or product of [(law, n), ...]; `_free` needs this module, so it comes late."""
-    from isolib.laws import _free
-
-    return getattr(_free, kind)(factors)
-
-
-def _point_mass(x):
-    from isolib.laws._classical import PointMass
-
-    return PointMass(x)
+def other_module(name):
+    """isolib.laws.<name>, which needs this module and so cannot be imported above."""
+    return import_module(f"isolib.laws.{name}")

@@ -12,7 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
+from isolib.laws._classical import Atoms
 from isolib.laws._equation import Equation
+from isolib.laws._series import cumulative
 
 __all__ = ["Engine", "Equation"]
 
@@ -49,8 +51,6 @@ class Piece:
 
     @cached_property
     def cumulative(self):
-        from isolib.laws._base import cumulative
-
         return cumulative(self.slope)
 
 
@@ -78,6 +78,9 @@ class Engine:
             self.places = np.unique(
                 [law.r * law.v if hasattr(law, "r") else 0 for law, _ in parts]
             )
+        #: rounding in Im Φ: none to speak of for atoms, whose two sums are all but real
+        exact = not equation.legs or isinstance(equation.legs[0][0], Atoms)
+        self.noise = 0.0 if exact else 1e-14
         self.spread = float(np.ptp(self.places) + np.sqrt(max(variance, 1e-20)))
 
     # ---- the graph y = f(x) -----------------------------------------------------------------
@@ -114,17 +117,18 @@ class Engine:
         return w[None], t.real, self.eq.mass(h) * abs(dt) ** 2 / dt.real
 
     def _sign(self, x, room):
-        """(Im t/y, t' and t'' near the real axis); the first is < 0 where f > 0."""
-        y = SMALL * room
+        """(whether f(x) > 0, t', t''): from just above the real axis, room away from a pole."""
+        y = np.maximum(SMALL * room, 100 * self.noise)
         t, dt, *_ = self.eq.at((x + 1j * y)[None])
-        return np.where(np.isfinite(t), t.imag / y, np.inf), dt.real, dt.imag / y
+        inside = t.imag < -np.maximum(1e-13 * y, 10 * self.noise)
+        inside |= (dt.real < 0) & (self.noise > 0)  # where Im t drowns: on a gap it is y·t'
+        return inside & np.isfinite(t), dt.real, dt.imag / y
 
     def _intervals(self):
         """[(a, b, t_a, t_b)] with f > 0 exactly on the (a, b)."""
         far = 120.0 if self.eq.product else 1e3 * self.spread
         per = 16 if len(self.places) <= 64 else 4
-        # a user's log S has lost its digits closer to z = ∞
-        fine = 5 if any(hasattr(law, "user") for law, _ in self.eq.rest) else 11
+        fine = 5 if self.noise or any(hasattr(law, "user") for law, _ in self.eq.rest) else 11
         decades = fine + np.log10(far / min(self.spread, far))
         offset = far * 10.0 ** -np.linspace(0, decades, int(per * decades))
         offset = np.concatenate([-offset, offset[::-1]])
@@ -132,7 +136,7 @@ class Engine:
         x = x[(x > min(self.places) - far) & (x < max(self.places) + far)]
         room = abs(x[:, None] - np.asarray(self.places)).min(1)
         x, room = x[room > 0], room[room > 0]
-        inside = self._sign(x, room)[0] < -1e-13
+        inside = self._sign(x, room)[0]
         if inside[0] or (inside[-1] and not self.eq.product):
             raise ValueError(f"{self.name} has no edge: its support is unbounded or it is no law")
         change = np.flatnonzero(inside[1:] != inside[:-1])
@@ -151,8 +155,8 @@ class Engine:
         """The points in the brackets where f becomes 0, that is t' = 0 on the real axis."""
         x = (lo + hi) / 2
         for _ in range(60):
-            g, d1, d2 = self._sign(x, room)
-            left = (g < -1e-13) == lo_inside  # x is on the same side as lo
+            inside, d1, d2 = self._sign(x, room)
+            left = inside == lo_inside  # x is on the same side as lo
             lo, hi = np.where(left, x, lo), np.where(left, hi, x)
             with np.errstate(all="ignore"):
                 new = x - d1 / d2
@@ -198,6 +202,15 @@ class Engine:
     def parameter(self, u, t):
         """The parameter of the pieces at located points: x = Re w."""
         return u[0].real
+
+    def at_mass(self, piece, mass):
+        """t at which a piece has collected a mass."""
+        lo, hi = np.zeros(mass.shape), np.full(mass.shape, np.pi)
+        for _ in range(60):
+            alpha = (lo + hi) / 2
+            low = piece.cumulative(alpha) < mass
+            lo, hi = np.where(low, alpha, lo), np.where(low, hi, alpha)
+        return self._point(piece.a + (piece.b - piece.a) * np.sin(lo / 2) ** 2)[1]
 
     def locate(self, t):
         """(index of the piece or −1, state) at real t."""

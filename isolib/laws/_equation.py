@@ -18,18 +18,19 @@ is none on the real axis, and the density is 0.* Nothing has to be followed from
 *Proof, one w.* Write Im t = Im w − P(w). P = Im[(n−1)Φ(w) + Ψ(h(w))] is a positive harmonic
 function in D, the Poisson integral of a measure on the real line: for sums because the Nevanlinna
 functions Φ and Ψ∘h have no linear term; for products because it vanishes on Im w = π (negative ω,
-where all is real: `_split` sees to it). Its kernels y/((x−s)² + y²) and
+where all is real: `FreeLaw._split` sees to it). Its kernels y/((x−s)² + y²) and
 sin y/(cosh(x−s) − cos y), divided by y, decrease strictly in y. So on each vertical line P/y
-decreases, Im t = y(1 − P/y) has at most one zero y = f(x) > 0, and Im t > 0 exactly above it. Where
-f > 0, ∂_y Im t = Re t' > 0, so Re t increases with x along the graph of f, as |t'|²/Re t'. The set
-above the graph has a boundary that t maps one to one and onto the boundary of D, so t is a
-conformal bijection of it onto D: M is found, and at a real t at most one w inside D solves.
+decreases, Im t = y(1 − P/y) has at most one zero y = f(x) > 0, and Im t > 0 exactly above it.
+Where f > 0, ∂_y Im t = Re t' > 0, so t increases with x along the graph of f, as |t'|²/Re t'. The
+boundary of the set above the graph is mapped one to one onto that of D, so t is a conformal
+bijection of that set onto D: M is found, and at a real t at most one w inside D solves.
 
-*Proof, several w.* W_i = t + Σ_{j≠i} n_jΦ_j(w_j) + Ψ lies in D, and by the first part w_i is the
-one point that the n_i-th power of law i has over W_i. For two factors w_1 is then a fixed point of
-the analytic self-map of D that sends it round W_2; by Schwarz and Pick such a map, unless it is
-the identity or an elliptic rotation, has at most one fixed point inside, the Denjoy–Wolff point, which is
-the subordination function (Belinschi and Bercovici 2007). More factors: by induction.
+*Proof, several w.* W_i = h − n_iΦ_i(w_i) = t + Σ_{j≠i} n_jΦ_j(w_j) + Ψ lies in D, and by the
+first part w_i is the one point that the n_i-th power of law i has over W_i. For two factors
+W_1 ↦ W_2 = t + n_1Φ_1 ↦ W_1 = t + n_2Φ_2 is an analytic map of D into itself, and a solution is a
+fixed point. By Schwarz and Pick such a map, unless it is the identity, has at most one fixed point
+inside: the Denjoy–Wolff point, which is the subordination function (Belinschi and Bercovici 2007).
+Ψ goes with the first factor; more factors follow by induction.
 """
 
 from __future__ import annotations

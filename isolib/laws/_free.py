@@ -1,4 +1,4 @@
-"""Free sums and free products of laws."""
+"""Free sums and free products as laws."""
 
 from __future__ import annotations
 
@@ -7,58 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib._check import finite
-from isolib.laws._base import Law, Scaled, points
-from isolib.laws._classical import Atoms, Bernoulli, PointMass
+from isolib._check import finite, in_range
+from isolib.laws._base import Law, points
+from isolib.laws._classical import Bernoulli, PointMass
 from isolib.laws._series import free_cumulants, moments_from_cumulants, moments_from_log_s
-
-
-def _collect(factors, product):
-    """Simple laws and how often each occurs; point masses apart, as one number."""
-    for law, _ in factors:
-        if not isinstance(law, Law):
-            sign = "@" if product else "+"
-            raise ValueError(f"{sign} needs a law on both sides, got {law!r}")
-    counts, number = {}, 0.0
-    for law, n in factors:
-        for part, m in law._parts(product):
-            if isinstance(part, PointMass):
-                number += n * m * (math.log(part.x[0]) if product else part.x[0])
-            else:
-                counts[part] = counts.get(part, 0) + n * m
-    return counts, number
-
-
-def sum(factors) -> Law:
-    """The free sum of [(law, n), ...]."""
-    counts, shift = _collect(factors, False)
-    if not counts:
-        return PointMass(shift)
-    if list(counts.values()) == [1]:
-        (law,) = counts
-        if isinstance(law, Atoms):
-            return Atoms(law.x + shift, law.w)
-        return law if shift == 0 else Scaled(law, 1.0, shift)
-    return FreeSum(counts, shift)
-
-
-def product(factors) -> Law:
-    """The free product of [(law, n), ...], laws on [0, ∞)."""
-    for law, _ in factors:
-        if isinstance(law, Law) and law._range()[0] < 0:
-            raise ValueError(
-                f"@ and ** need laws on [0, inf); {law!r} reaches {law._range()[0]:g}"
-            )
-    if any(isinstance(law, Law) and law._range()[1] == 0 for law, _ in factors):
-        return PointMass(0.0)
-    counts, size = _collect(factors, True)
-    if not counts:
-        return PointMass(_exp(size))
-    others = [(law, n) for law, n in factors if not isinstance(law, PointMass)]
-    if [n for _, n in others] == [1]:
-        scale = _exp(_collect([f for f in factors if f not in others], True)[1])
-        return others[0][0] if scale == 1 else others[0][0].scaled(scale)
-    return FreeProduct(counts, size)
 
 
 def _exp(x: float) -> float:
@@ -146,7 +98,12 @@ class FreeLaw(Law):
     # ---- the continuous part ----------------------------------------------------------------
     def support(self):
         ends = [(self._place(a), self._place(b)) for a, b in self._engine.ends()]
-        return sorted((min(pair), max(pair)) for pair in ends)
+        ends = sorted((float(min(pair)), float(max(pair))) for pair in ends)
+        if self.product and not any(np.isinf(t) for t, _ in self._log_atoms):
+            lows = [law._range()[0] for law in self.parts if isinstance(law, Law)]
+            if min(lows, default=1.0) == 0:  # 1/X is unbounded if it is so for a factor
+                ends[0] = (0.0, ends[0][1])
+        return ends
 
     def density(self, x):
         x = finite("x", x)
@@ -192,6 +149,25 @@ class FreeLaw(Law):
         for place, weight in self.atoms():
             total = total + weight * (x >= place)
         return np.clip(total, 0.0, 1.0)
+
+    def quantile(self, u):
+        u = finite("u", u)
+        for value in (u.min(initial=1.0), u.max(initial=0.0)):
+            in_range("u", float(value), 0, 1)
+        # atoms and pieces from left to right, each with its mass
+        parts = [(x, w, None) for x, w in self.atoms()]
+        parts += [(self._place(piece.t[0]), piece.mass, piece) for piece in self._engine.pieces]
+        parts.sort(key=lambda part: part[0])
+        reached = np.cumsum([w for _, w, _ in parts])
+        which = np.minimum(np.searchsorted(reached, u, side="left"), len(parts) - 1)
+        x = np.array([place for place, _, _ in parts])[which]
+        for i, (_, mass, piece) in enumerate(parts):
+            here = which == i
+            if piece is not None and here.any():
+                below = np.clip(u[here] - (reached[i] - mass), 0, mass)
+                t = self._engine.at_mass(piece, mass - below if self.product else below)
+                x[here] = self._place(t)
+        return np.where(u == 0, self._range()[0], x)
 
     # ---- transforms -------------------------------------------------------------------------
     def cauchy(self, z):

@@ -1,4 +1,6 @@
-"""Moments, free cumulants and S by power series: exact recursions, no quadrature.
+"""Moments, free cumulants and S by power series, and integrals by cosine series.
+
+The power series are exact recursions, without quadrature.
 
 Each is an instance of Lagrange inversion. With M(x) = 1 + Σ m_n xⁿ and C(x) = 1 + Σ κ_n xⁿ the
 moment–cumulant formula says C(xM(x)) = M(x), hence (Nica and Speicher 2006, lecture 11)
@@ -80,3 +82,30 @@ def _flat(name: str, values) -> np.ndarray:
     if a.ndim != 1 or a.size == 0:
         raise ValueError(f"{name} must be a list of at least one number, got shape {a.shape}")
     return a
+
+
+def cosines(slope: np.ndarray) -> np.ndarray:
+    """Coefficients a with slope(θ) = Σ aₖ cos kθ, from values at the midpoints of [0, π]."""
+    from scipy import fft  # here, so that importing isolib.laws stays quick
+
+    a = fft.dct(slope) / len(slope)
+    a[0] /= 2
+    return a
+
+
+def cumulative(slope: np.ndarray):
+    """∫₀^θ slope as a function of θ: a spline, exact at nodes and slopes."""
+    from scipy import fft
+    from scipy.interpolate import CubicHermiteSpline
+
+    a, n = cosines(slope), len(slope)
+    theta = (np.arange(n) + 0.5) * np.pi / n
+    # slope(θ) = a₀ + Σ aₖ cos kθ integrates to a₀θ + Σ (aₖ/k) sin kθ
+    sines = np.concatenate([a[1:] / np.arange(1, n), [0.0]])
+    mass = a[0] * theta + fft.dst(sines, type=3) / 2
+    ends = a.sum(), (a * (-1.0) ** np.arange(n)).sum()
+    return CubicHermiteSpline(
+        np.concatenate([[0], theta, [np.pi]]),
+        np.concatenate([[0], mass, [a[0] * np.pi]]),
+        np.concatenate([[ends[0]], slope, [ends[1]]]),
+    )

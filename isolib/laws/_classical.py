@@ -261,7 +261,8 @@ class Bernoulli(Atoms):
 
     def _log_s(self, z, z1):
         f = z1 - (1 - self.p)
-        return np.log(z1) - np.log(f), 1 / z1 - 1 / f
+        # one log of the quotient: for Re z < 0 both arguments are near π and their difference tiny
+        return np.log(z1 / f), 1 / z1 - 1 / f
 
     def s_transform(self, z):
         if self.p == 0:

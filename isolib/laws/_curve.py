@@ -18,6 +18,7 @@ from isolib.laws._series import cumulative
 
 __all__ = ["Engine", "Equation"]
 
+quiet = np.errstate(all="ignore")  # on what is not finite the mass, checked, would not be 1
 SMALL = 1e-10  # heights below this, in units of the distance to a pole, count as none
 
 
@@ -84,6 +85,7 @@ class Engine:
         self.spread = float(np.ptp(self.places) + np.sqrt(max(variance, 1e-20)))
 
     # ---- the graph y = f(x) -----------------------------------------------------------------
+    @quiet
     def _height(self, x, y):
         """f(x), from a first guess y: the zero of Im t(x+iy)/y, which increases with y."""
         low, high = np.zeros(x.shape), np.full(x.shape, self.eq.top)
@@ -110,12 +112,15 @@ class Engine:
                 return y
         raise ValueError(f"{self.name}: no curve point above x = {x[todo[0]]:.6g}")
 
+    @quiet
     def _point(self, x):
         y = self._height(x, np.full(x.shape, min(self.spread, self.eq.top / 2)))
         w = x + 1j * y
         t, dt, h, _, _ = self.eq.at(w[None])
-        return w[None], t.real, self.eq.mass(h) * abs(dt) ** 2 / dt.real
+        rate = abs(dt) ** 2 / np.maximum(dt.real, 1e-14)  # rounding where t' is 0, in a cusp
+        return w[None], t.real, self.eq.mass(h) * np.minimum(rate, 1e14 * abs(dt))
 
+    @quiet
     def _sign(self, x, room):
         """(whether f(x) > 0, t', t''): from just above the real axis, room away from a pole."""
         y = np.maximum(SMALL * room, 100 * self.noise)
@@ -172,6 +177,25 @@ class Engine:
         rough = any(getattr(law, "near", 1.0) == 0 for law, _ in self.eq.rest)
         return x[min(np.flatnonzero(density > (1e-11 if rough else 1e-17))[-1] + 1, 239)]
 
+    def _at_dips(self, piece):
+        """A piece cut where the curve all but touches the real axis: nodes must crowd there."""
+        x, y = piece.u[0].real, piece.u[0].imag
+        before, after = np.maximum.accumulate(y), np.maximum.accumulate(y[::-1])[::-1]
+        i = 1 + np.flatnonzero((y[1:-1] < y[:-2]) & (y[1:-1] <= y[2:]))
+        i = i[y[i] < 0.3 * np.minimum(before[i], after[i])]
+        dips = []
+        for lo, hi in zip(x[i - 1], x[i + 1], strict=True):
+            for _ in range(8):
+                grid = np.linspace(lo, hi, 41)
+                k = self._height(grid, np.full(41, y.max())).argmin()
+                lo, hi = grid[max(k - 1, 0)], grid[min(k + 1, 40)]
+            dips.append((lo + hi) / 2)
+        cuts, off = np.array([piece.a, *dips, piece.b]), 1e-7 * (piece.b - piece.a)
+        # at the dip itself h may be infinite
+        t = [np.mean(self._point(x + off * np.array([-1, 1]))[1]) for x in dips]
+        ends = [piece.ends[0], *t, piece.ends[1]]
+        return list(zip(cuts[:-1], cuts[1:], ends[:-1], ends[1:], strict=True))
+
     # ---- the table --------------------------------------------------------------------------
     @cached_property
     def pieces(self):
@@ -182,10 +206,12 @@ class Engine:
             missing = 1 - self.atoms - sum(piece.mass for piece in pieces)
             if abs(missing) < 1e-10:
                 break
+            if n == 256:
+                intervals = [part for piece in pieces for part in self._at_dips(piece)]
         if not abs(missing) < 1e-6:
             raise ValueError(f"{self.name}: the mass is {1 - missing:.9g}, not 1")
         for piece in pieces:
-            if not (np.diff(piece.t) > 0).all():
+            if not (np.diff(piece.t) > -1e-12 * (1 + abs(piece.t[1:]))).all():
                 raise ValueError(f"{self.name}: its curve turns back, so it is no law")
         return pieces
 
@@ -195,8 +221,11 @@ class Engine:
         return sum(piece.mass for piece in self.pieces)
 
     def ends(self):
-        """[(t, t)] of the pieces; the last may run to ∞."""
-        ends = [piece.ends for piece in self.pieces]
+        """[(t, t)] of the intervals of the support; the last may run to ∞."""
+        ends = []
+        for piece in self.pieces:  # pieces that meet make one interval
+            start = ends.pop()[0] if ends and ends[-1][1] == piece.ends[0] else piece.ends[0]
+            ends.append((start, piece.ends[1]))
         return ends[:-1] + [(ends[-1][0], np.inf)] if self.open else ends
 
     def parameter(self, u, t):

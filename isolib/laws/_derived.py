@@ -47,6 +47,11 @@ class Scaled(Law):
     def atoms(self):
         return sorted((x * self.k + self.b, w) for x, w in self.law.atoms())
 
+    @cached_property
+    def _quadrature(self):
+        x, w = self.law._quadrature
+        return x * self.k + self.b, w
+
     def moments(self, k):
         c = free_cumulants(self.law.moments(k) * self.k ** np.arange(1, k + 1))
         return moments_from_cumulants(c + self.b * (np.arange(k) == 0))
@@ -99,6 +104,20 @@ class Root(Law):
 
     def _key(self):
         return self.law
+
+    def _parts(self, product):
+        raise ValueError(
+            f"+, @ and ** do not take {self!r}: its Green's function is not known next to the "
+            "real axis. Combine the laws of λ = s² and take singular_values of the result"
+        )
+
+    def _green(self, z):
+        f = 1 / (z[..., None] - self._quadrature[0])
+        w = self._quadrature[1]
+        g, slope = (f * w).sum(-1), -(f * f * w).sum(-1)
+        for place, weight in self.atoms():
+            g, slope = g + weight / (z - place), slope - weight / (z - place) ** 2
+        return g, slope
 
     @cached_property
     def _quadrature(self):

@@ -61,13 +61,14 @@ class Equation:
         sum of the moduli of the terms, for judging a residual against rounding.
         """
         h = w = u[0]
-        dh, t, dt, size = 1.0, 0.0, 0.0, self.size
+        dh, t, dt, size = 1.0, w, 1.0, self.size + abs(w)
         if self.legs:
             (law, n) = self.legs[0]
             phi, dphi = law._leg(w, self.product)
-            h, dh, t, dt, size = w + phi, 1 + dphi, -n * phi, -n * dphi, size + n * abs(phi)
+            h, dh, size = w + phi, 1 + dphi, size + (n - 1) * abs(phi)
+            t, dt = w - (n - 1) * phi, 1 - (n - 1) * dphi  # h may be infinite where t is not
         psi, dpsi = self._psi(h)
-        t, dt, size = t + h - psi + self.shift, dt + (1 - dpsi) * dh, size + abs(h) + abs(psi)
+        t, dt, size = t - psi + self.shift, dt - dpsi * dh, size + abs(psi)
         gains = []
         for (law, n), v in zip(self.legs[1:], u[1:], strict=True):
             phi, dphi = law._leg(v, self.product)

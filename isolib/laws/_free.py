@@ -93,7 +93,7 @@ class FreeLaw(Law):
         return found + [(np.inf, zero)] * (zero > 0)
 
     def atoms(self):
-        return sorted((self._place(t), w) for t, w in self._log_atoms)
+        return sorted((float(self._place(t)), float(w)) for t, w in self._log_atoms)
 
     # ---- the continuous part ----------------------------------------------------------------
     def support(self):
@@ -170,10 +170,13 @@ class FreeLaw(Law):
         return np.where(u == 0, self._range()[0], x)
 
     # ---- transforms -------------------------------------------------------------------------
-    def cauchy(self, z):
-        z = points("z", z)
-        g = self._green(np.where(z.imag == 0, z + 1e-9j * (1e-9 + abs(z)), z))[0]
-        return np.where(z.imag == 0, g.real, g)
+    def _green(self, z):
+        # solve above the axis; real points, off the support, from just above
+        on = z.imag == 0
+        up = np.where(z.imag < 0, z.conj(), z + 1e-9j * on * (1e-9 + abs(z)))
+        g, slope = self._above(up)
+        g, slope = (np.where(on, v.real, np.where(z.imag < 0, v.conj(), v)) for v in (g, slope))
+        return g, slope
 
 
 class FreeSum(FreeLaw):
@@ -202,12 +205,9 @@ class FreeSum(FreeLaw):
             return super().scaled(k)
         return FreeSum({law.scaled(k): n for law, n in self.parts.items()}, k * self.number)
 
-    def _green(self, z):
-        t = np.where(z.imag < 0, z.conj(), z)
-        h, slope = self._engine.solve(t)
-        g = 1 / h
-        g, slope = g, -slope * g * g
-        return np.where(z.imag < 0, g.conj(), g), np.where(z.imag < 0, slope.conj(), slope)
+    def _above(self, z):
+        h, slope = self._engine.solve(z)
+        return 1 / h, -slope / h**2
 
     def r_transform(self, g):
         g = points("g", g)
@@ -243,14 +243,11 @@ class FreeProduct(FreeLaw):
         k = float(finite("k", k))
         return FreeProduct(self.parts, self.number + math.log(k)) if k > 0 else super().scaled(k)
 
-    def _green(self, lam):
-        t = -np.log(np.where(lam.imag > 0, lam.conj(), lam))
-        h, slope = self._engine.solve(t)
+    def _above(self, lam):
+        low = lam.conj()  # D is where −log λ has Im > 0
+        h, slope = self._engine.solve(-np.log(low))
         z, z1 = 1 / np.expm1(-h), -1 / np.expm1(h)
-        low = np.where(lam.imag > 0, lam.conj(), lam)
-        g = z1 / low
-        slope = -(z * z1 * slope + z1) / low**2
-        return np.where(lam.imag > 0, g.conj(), g), np.where(lam.imag > 0, slope.conj(), slope)
+        return (z1 / low).conj(), (-(z * z1 * slope + z1) / low**2).conj()
 
     def _log_s_series(self, k):
         series = np.sum([n * law._log_s_series(k) for law, n in self.parts.items()], 0)
@@ -263,10 +260,16 @@ class FreeProduct(FreeLaw):
         return np.exp(log_s)
 
     def r_transform(self, g):
-        def f(z):
-            d = 1e-5 * abs(z)
-            up, down = ((z + s) * self.s_transform(z + s) for s in (d, -d))
-            return z * self.s_transform(z), (up - down) / (2 * d)
+        if any(not hasattr(law, "_log_s") for law in self.parts):
+            return super().r_transform(g)
+
+        def f(z):  # z S(z) = g, which goes on where G has stopped being invertible
+            z = np.where(np.isfinite(z), z, 0.5)
+            log_s, slope = -self.number, 0.0
+            for law, n in self.parts.items():
+                value, d = law._log_s(z, 1 + z)
+                log_s, slope = log_s + n * value, slope + n * d
+            return z * np.exp(log_s), (1 + z * slope) * np.exp(log_s)
 
         _, z = self._follow("r_transform", f, points("g", g), lambda g: g * self.mean)
         return 1 / self.s_transform(z)

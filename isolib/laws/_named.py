@@ -152,7 +152,7 @@ class _Given(_Factor):
         value = self._value(near * u + (self.zero - 1) + 0j).real
         basis = np.column_stack([np.log(u), u[:, None] ** np.arange(11)])
         c = np.linalg.lstsq(basis, value, rcond=None)[0]
-        if abs(basis @ c - value).max() < 1e-9 * (1 + abs(value).max()):
+        if (abs(basis @ c - value) < 1e-9 * (1 + abs(value))).all():
             c[0] = round(c[0]) if abs(c[0] - round(c[0])) < 1e-7 else c[0]
             self.near, self.coefficients = near, c
             if self.zero:  # as many projections as the power says: what is left is smooth

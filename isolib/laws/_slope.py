@@ -180,15 +180,26 @@ def _contour(g, a, b):
     cuts = np.array([a, *(middle + half * lo), b])
     ends = g(cuts) ** 2
     strip = half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
-    s, w = [], []
     even = a == -b and len(turn) % 2 and (g(middle + half * u) == g(-middle - half * u)).all()
     first = len(cuts) // 2 if even else 0  # the left half repeats the right
-    for i in range(first, len(cuts) - 1):
-        x, dx, lift, dlift, depth = _nodes(cuts[i], cuts[i + 1], min(0.5, 0.3 * strip))
-        depth = depth if ends[i + 1] > ends[i] else -depth
-        z = x + 1j * depth * lift
+
+    def turning(x):
+        """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
+        v, v1, v2 = (chebyshev.chebval((x - middle) / half, p) / half**k for k, p in enumerate(d))
+        if f is np.exp:
+            return 2 * v1, 2 * v2
+        size = v * v + tiny
+        return 2 * v * v1 / size, 2 * ((v1 * v1 + v * v2) / size - 2 * (v * v1 / size) ** 2)
+
+    tiny = 1e-18 * ends.max()
+    d = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
+    s, w = [], []
+    for lo, hi, rises in list(zip(cuts[:-1], cuts[1:], np.diff(ends) > 0, strict=True))[first:]:
+        x, dx, lift, dlift = _path(lo, hi, min(0.5, 0.3 * strip), turning)
+        sign = 1j if rises else -1j
+        z = x + sign * lift
         s.append(square(z))
-        w.append(np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * dx * (1 + 1j * depth * dlift))
+        w.append(np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * dx * (1 + sign * dlift))
     s, w = np.concatenate(s), np.concatenate(w) * (1 + even)
     beyond = [g(np.array([50 * x]))[0] ** 2 for x in (a, b) if abs(x) == REACH]
     low, high = min([*ends, *beyond]), max([*ends, *beyond])
@@ -196,30 +207,39 @@ def _contour(g, a, b):
     return (s[keep], w[keep]), float(low) if low > 1e-25 * high else 0.0, float(high)
 
 
-def _nodes(a, b, depth):
-    """x, dx, lift(x), lift'(x), depth: nodes on [a, b] and a bump that is 0 at its fixed ends."""
-    step = 0.1 * depth
-    if abs(a) == REACH and abs(b) == REACH:
-        x = np.arange(a, b + step, step)
-        return x, np.full(x.shape, step), np.ones(x.shape), np.zeros(x.shape), depth
-    if abs(a) == REACH or abs(b) == REACH:  # x − a = log(1 + e^v), v = τ − e^{−τ}
+def _path(a, b, depth, turning):
+    """x, dx, lift(x), lift'(x): nodes over [a, b], crowding at ends that are fixed.
+
+    The lift starts at 45° from fixed ends, is at most depth, and turns s by about 1 radian at
+    most: it must not reach the poles from their other side.
+    """
+    fixed = [(side, end) for side, end in ((1, a), (-1, b)) if abs(end) != REACH]
+    depth = min(depth, (b - a) / 4)
+    middle = np.linspace(max(a, -4.5), min(b, 4.5), 103)[1:-1]
+    step = 0.12 * max(min(depth, 1.2 / np.quantile(abs(turning(middle)[0]), 0.95)), 0.02)
+    if len(fixed) == 1:  # distance from the fixed end: log(1 + e^v), v = τ − e^{−τ}
         tau = np.arange(-3.6, b - a + 1, step)
         v = tau - np.exp(-tau)
-        r = np.logaddexp(0, v)
-        dr = step * (1 + np.exp(-tau)) / (1 + np.exp(-v))
-        k = 1 / depth  # leave the fixed end at 45°
-        lift, dlift = k * r / np.sqrt(1 + (k * r) ** 2), k * (1 + (k * r) ** 2) ** -1.5
-        return (
-            (a + r if abs(b) == REACH else b - r),
-            dr,
-            lift,
-            dlift * (1 if abs(b) == REACH else -1),
-            depth,
+        x = fixed[0][1] + fixed[0][0] * np.logaddexp(0, v)
+        dx = step * (1 + np.exp(-tau)) / (1 + np.exp(-v))
+    elif fixed:
+        half, step = (b - a) / 2, min(0.05, 2 * step / (b - a))
+        tau = np.arange(-3.4, 3.4 + step, step)
+        x = (a + b) / 2 + half * np.tanh(np.pi / 2 * np.sinh(tau))
+        dx = half * step * np.pi / 2 * np.cosh(tau) / np.cosh(np.pi / 2 * np.sinh(tau)) ** 2
+    else:
+        x = np.arange(a, b + step, step)
+        dx = np.full(x.shape, step)
+    turn, dturn = turning(x)
+    bump, dbump, mask, dmask = depth, 0.0, 1.0, 0.0
+    for side, end in fixed:
+        r = np.maximum(side * (x - end), 1e-300)
+        k = np.sqrt(1 + (r / depth) ** 2)
+        bump, dbump = bump * r / depth / k, dbump * r / depth / k + side * bump / depth / k**3
+        mask, dmask = (
+            mask * r / (r + 0.5),
+            dmask * r / (r + 0.5) + side * mask * 0.5 / (r + 0.5) ** 2,
         )
-    half = (b - a) / 2
-    depth = min(depth, half / 2)
-    step = min(0.05, step / half)
-    tau = np.arange(-3.4, 3.4 + step, step)
-    r = np.tanh(np.pi / 2 * np.sinh(tau))
-    dr = step * np.pi / 2 * np.cosh(tau) / np.cosh(np.pi / 2 * np.sinh(tau)) ** 2
-    return (a + b) / 2 + half * r, half * dr, 1 - r * r, -2 * r / half, depth
+    q, dq = depth / 1.2 * turn * mask, depth / 1.2 * (dturn * mask + turn * dmask)
+    root = np.sqrt(1 + q * q)
+    return x, dx, bump / root, dbump / root - bump * q * dq / root**3

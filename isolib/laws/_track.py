@@ -81,3 +81,6 @@ class Tracked(Engine):
 
     def parameter(self, u, t):
         return t
+
+    def _at_dips(self, piece):
+        return [(piece.a, piece.b, *piece.ends)]

@@ -12,5 +12,23 @@ and S(z) = (1+z)/(z M⁻¹(z)) with M(z) = zG(z) − 1.
 
 from isolib.laws._base import Law
 from isolib.laws._classical import Atoms, Bernoulli, MarchenkoPastur, PointMass, Semicircle
+from isolib.laws._free import FreeProduct, FreeSum
+from isolib.laws._named import FromS, MultiplicativeBrownian
+from isolib.laws._series import free_cumulants, moments_from_cumulants
+from isolib.laws._slope import SquaredSlope
 
-__all__ = ["Atoms", "Bernoulli", "Law", "MarchenkoPastur", "PointMass", "Semicircle"]
+__all__ = [
+    "Atoms",
+    "Bernoulli",
+    "FreeProduct",
+    "FreeSum",
+    "FromS",
+    "Law",
+    "MarchenkoPastur",
+    "MultiplicativeBrownian",
+    "PointMass",
+    "Semicircle",
+    "SquaredSlope",
+    "free_cumulants",
+    "moments_from_cumulants",
+]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from importlib import import_module
 
 import numpy as np
 
 from isolib._check import finite, in_range, positive_int
+from isolib.laws._series import cosines, cumulative, log_s_from_moments
 
 
 def points(name: str, z) -> np.ndarray:
@@ -78,28 +80,13 @@ class Law:
 
     @cached_property
     def _cumulative(self) -> list[tuple]:
-        """(lo, hi, mass up to angle θ) for each interval: a spline, exact at nodes and slopes."""
-        from scipy import fft  # here, so that importing isolib.laws stays quick
-        from scipy.interpolate import CubicHermiteSpline
+        """(lo, hi, mass up to angle θ) for each interval."""
+        slopes = self._slopes()
+        return [(*ends, cumulative(q)) for ends, q in zip(self.support(), slopes, strict=True)]
 
-        pieces, n = [], self._nodes
-        theta = (np.arange(n) + 0.5) * np.pi / n
-        k = np.arange(1, n)
-        for i, (lo, hi) in enumerate(self.support()):
-            slope = self._quadrature[1][i * n : (i + 1) * n] * n / np.pi
-            # slope(θ) = a₀ + Σ aₖ cos kθ integrates to a₀θ + Σ (aₖ/k) sin kθ
-            a = fft.dct(slope) / n
-            a[0] /= 2
-            sines = np.concatenate([a[1:] / k, [0.0]])
-            mass = a[0] * theta + fft.dst(sines, type=3) / 2
-            ends = a.sum(), (a * (-1.0) ** np.arange(n)).sum()
-            spline = CubicHermiteSpline(
-                np.concatenate([[0], theta, [np.pi]]),
-                np.concatenate([[0], mass, [a[0] * np.pi]]),
-                np.concatenate([[ends[0]], slope, [ends[1]]]),
-            )
-            pieces.append((lo, hi, spline))
-        return pieces
+    def _slopes(self) -> np.ndarray:
+        """dF/dθ at the nodes of each interval."""
+        return self._quadrature[1].reshape(-1, self._nodes) * self._nodes / np.pi
 
     def cdf(self, x):
         """P(X ≤ x) at real points x; an array shaped like x, right-continuous at atoms."""
@@ -154,92 +141,134 @@ class Law:
     # ---- transforms -------------------------------------------------------------------------
     def cauchy(self, z):
         """The Green's function G(z) = E 1/(z − X), complex in, complex out, off the support."""
-        z = points("z", z)
-        return self._integrate(lambda x: 1 / (z[..., None] - x))
+        return self._green(points("z", z))[0]
+
+    @cached_property
+    def _cosines(self):
+        series = [cosines(q) for q in self._slopes()]
+        return [a[: 1 + np.flatnonzero(abs(a) > 1e-16 * abs(a).max())[-1]] for a in series]
+
+    def _green(self, z):
+        """G and G' at z. With y = (z−c)/h and ξ = y − √(y²−1), each cos kθ of a density adds
+        π(−ξ)ᵏ/(h√(y²−1)): as exact on the real axis as far from it."""
+        g, slope = np.zeros_like(z), np.zeros_like(z)
+        for (lo, hi), a in zip(self.support(), self._cosines, strict=True):
+            half = (hi - lo) / 2
+            y = (z - lo) / half - 1
+            root = np.sqrt(y - 1) * np.sqrt(y + 1)
+            xi, value, d = -1 / (y + root), 0.0, 0.0
+            for c in a[::-1]:
+                value, d = value * xi + c, d * xi + value
+            g += np.pi / half * value / root
+            slope -= np.pi / half**2 * (d * xi / root**2 + value * y / root**3)
+        for place, weight in self.atoms():
+            g, slope = g + weight / (z - place), slope - weight / (z - place) ** 2
+        return g, slope
+
+    def _leg(self, w, product: bool):
+        """Φ(w) and Φ'(w) of `Equation`, for Im w ≥ 0."""
+        if not product:
+            g, slope = self._green(w)
+            return 1 / g - w, -slope / g**2 - 1
+        lam = np.exp(-w)
+        g, slope = self._green(lam)
+        eta = 1 - 1 / (lam * g)
+        return np.log(eta) - w, -(g + lam * slope) / (lam * g * g) / eta - 1
+
+    def _follow(self, name, f, target, start):
+        """Solve f(u) = target, f giving value and slope, along the ray from 0 to target.
+
+        Near 0 the solution is start(target). Newton corrections hold the branch; what does not
+        solve the equation at the end raises.
+        """
+        target = np.where(target == 0, 1e-9, target)
+        radius = max(map(abs, self._range())) or 1.0
+        small = 1e-3 / np.maximum(1, radius * abs(start(target)))
+        u = start(small * target)
+        with np.errstate(all="ignore"):  # a path that runs away is caught just below
+            for s in np.linspace(1, 0, 60):
+                for _ in range(5):
+                    value, slope = f(u)
+                    u = u - (value - small**s * target) / slope
+            wrong = ~(abs(f(u)[0] - target) <= 1e-9 * abs(target))
+        if wrong.any():
+            raise ValueError(f"{name}: {self!r} is not invertible at {target[wrong].ravel()[0]}")
+        return target, u
 
     def r_transform(self, g):
-        """R(g), with G(R(g) + 1/g) = g. Complex in, complex out."""
-        raise ValueError(f"{self!r} has no R-transform in closed form")
+        """R(g), with G(R(g) + 1/g) = g. Complex in, complex out.
+
+        Continued from g = 0 along the ray to g; `ValueError` where that fails.
+        """
+
+        def f(kappa):
+            value, slope = self._green(1 / kappa)
+            return value, -slope / kappa**2
+
+        g, kappa = self._follow("r_transform", f, points("g", g), lambda g: g)
+        return 1 / kappa - 1 / g
 
     def s_transform(self, z):
         """S(z) = (1+z)/(z M⁻¹(z)), M(z) = zG(z) − 1. Complex in, complex out.
 
-        Raises `ValueError` for a law of mean zero: M has then no inverse at 0. Add such laws
-        (with R-transforms) instead of multiplying them.
+        Continued from z = 0 along the ray to z; `ValueError` where that fails, and for a law of
+        mean zero: M has then no inverse at 0. Add such laws (with R) instead of multiplying them.
         """
-        raise ValueError(f"{self!r} has no S-transform in closed form")
+        self._needs_mean()
+
+        def f(kappa):
+            value, slope = self._green(1 / kappa)
+            return value / kappa - 1, -slope / kappa**3 - value / kappa**2
+
+        z, kappa = self._follow("s_transform", f, points("z", z), lambda z: z / self.mean)
+        return (1 + z) / z * kappa
+
+    def _needs_mean(self):
+        if abs(self.mean) <= 1e-12 * max(map(abs, self._range())):
+            raise ValueError(
+                f"{self!r} has mean 0, so it has no S-transform; use its R-transform and + instead"
+            )
 
     # ---- new laws from old ------------------------------------------------------------------
     def scaled(self, k: float) -> Law:
         """The law of k·X, for a finite k ≠ 0."""
-        return Scaled(self, k)
+        return other_module("_derived").Scaled(self, k)
+
+    def __add__(self, other) -> Law:
+        """The free sum ⊞."""
+        return other_module("_combine").free_sum([(self, 1), (other, 1)])
+
+    def __matmul__(self, other) -> Law:
+        """The free product ⊠ of laws on [0, ∞)."""
+        return other_module("_combine").free_product([(self, 1), (other, 1)])
+
+    def __pow__(self, n) -> Law:
+        """The n-fold free product with itself, n a positive whole number."""
+        return other_module("_combine").free_product([(self, positive_int("n", n))])
+
+    def _key(self):
+        """What makes two laws of one class equal."""
+        return id(self)
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self._key() == other._key()
+
+    def __hash__(self):
+        return hash((type(self).__name__, self._key()))
+
+    def _parts(self, product: bool):
+        """[(law, n), ...] of which this is the free product (or sum); itself if it is simple."""
+        return [(self, 1)]
+
+    def _log_s_series(self, k: int) -> np.ndarray:
+        """The first k Taylor coefficients of log S at 0."""
+        return log_s_from_moments(self.moments(k))
 
     def singular_values(self) -> Law:
         """The law of √X, for a law on [0, ∞): from eigenvalues of JJᵀ to singular values of J."""
-        return Root(self)
+        return other_module("_derived").Root(self)
 
 
-class Scaled(Law):
-    """The law of k·X."""
-
-    def __init__(self, law: Law, k: float):
-        k = float(finite("k", k))
-        if k == 0:
-            raise ValueError(f"k must be a finite number other than 0, got {k!r}")
-        self.law, self.k = law, k
-
-    def __repr__(self):
-        return f"{self.law!r}.scaled({self.k:g})"
-
-    def _density(self, x):
-        return self.law.density(x / self.k) / abs(self.k)
-
-    def support(self):
-        return sorted(tuple(sorted((lo * self.k, hi * self.k))) for lo, hi in self.law.support())
-
-    def atoms(self):
-        return sorted((x * self.k, w) for x, w in self.law.atoms())
-
-    def moments(self, k):
-        return self.law.moments(k) * self.k ** np.arange(1, k + 1)
-
-    def cauchy(self, z):
-        return self.law.cauchy(points("z", z) / self.k) / self.k
-
-    def r_transform(self, g):
-        return self.k * self.law.r_transform(self.k * points("g", g))
-
-    def s_transform(self, z):
-        return self.law.s_transform(z) / self.k
-
-
-class Root(Law):
-    """The law of √X, X ≥ 0."""
-
-    def __init__(self, law: Law):
-        if law._range()[0] < 0:
-            raise ValueError(
-                f"singular_values needs a law on [0, inf); {law!r} reaches {law._range()[0]:g}"
-            )
-        self.law = law
-
-    def __repr__(self):
-        return f"{self.law!r}.singular_values()"
-
-    def _density(self, s):
-        return 2 * s * self.law.density(s * s)
-
-    def support(self):
-        return [(float(np.sqrt(lo)), float(np.sqrt(hi))) for lo, hi in self.law.support()]
-
-    def atoms(self):
-        return [(float(np.sqrt(x)), w) for x, w in self.law.atoms()]
-
-    @cached_property
-    def _quadrature(self):
-        x, w = self.law._quadrature  # the rule in θ is smooth for λ, not for s = √λ
-        return np.sqrt(x), w
-
-    def cdf(self, x):
-        x = finite("x", x)
-        return np.where(x < 0, 0.0, self.law.cdf(x * np.abs(x)))
+def other_module(name):
+    """isolib.laws.<name>, which needs this module and so cannot be imported above."""
+    return import_module(f"isolib.laws.{name}")

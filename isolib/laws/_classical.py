@@ -32,6 +32,12 @@ class Semicircle(Law):
     def __repr__(self):
         return f"Semicircle(variance={self.v:g})"
 
+    def _key(self):
+        return self.v
+
+    def _r(self, g):
+        return self.v * g, self.v
+
     def _density(self, x):
         return np.sqrt(np.clip(4 * self.v - x * x, 0, None)) / (2 * np.pi * self.v)
 
@@ -78,6 +84,26 @@ class MarchenkoPastur(Law):
 
     def __repr__(self):
         return f"MarchenkoPastur(ratio={self.r:g}, variance={self.v:g})"
+
+    def _key(self):
+        return self.r, self.v
+
+    def _parts(self, product):
+        if not product:
+            return [(self, 1)]
+        # 1/(v(1+rz)) = (1+z)/(z+1/r) · 1/(vr(1+z)): wide matrices are a projection, then r = 1
+        wide = [(Bernoulli(1 / self.r), 1)] if self.r > 1 else []
+        size = PointMass(self.v * max(self.r, 1.0))
+        return [*wide, (MarchenkoPastur(min(self.r, 1.0)), 1), (size, 1)]
+
+    def _r(self, g):
+        f = 1 / (1 - self.r * self.v * g)
+        return self.v * f, self.r * self.v**2 * f * f
+
+    def _log_s(self, z, z1):
+        f = (1 - self.r) + self.r * z1  # = 1 + rz without the cancellation at z = −1
+        log_f = np.where(abs(f - 1) < 0.5, np.log1p(self.r * z), np.log(f))
+        return -log_f - np.log(self.v), -self.r / f
 
     def _density(self, x):
         (a, b), r, v = self.support()[0], self.r, self.v
@@ -137,6 +163,7 @@ class Atoms(Law):
             raise ValueError(f"weights must sum to 1, got {w.sum():.15g}")
         self.x, place = np.unique(x, return_inverse=True)
         self.w = np.bincount(place.ravel(), weights=w)
+        self.x = self.x + 0.0  # no −0
 
     def __repr__(self):
         return f"Atoms({self.x.tolist()}, {self.w.tolist()})"
@@ -144,56 +171,36 @@ class Atoms(Law):
     def atoms(self):
         return list(zip(self.x.tolist(), self.w.tolist(), strict=True))
 
-    def _follow(self, target, small, start, f, slope, name):
-        """Solve f(u) = target along the ray t·target, from t = small, where u = start(t·target).
+    def _key(self):
+        return tuple(self.x), tuple(self.w)
 
-        Four Newton corrections on each of 400 steps hold the branch; what does not solve the
-        equation at t = 1 raises.
-        """
-        u = start(small * target)
-        with np.errstate(all="ignore"):  # a path that runs away is caught just below
-            for s in np.linspace(1, 0, 400):
-                for _ in range(4):
-                    u = u - (f(u) - small**s * target) / slope(u)
-            wrong = ~(abs(f(u) - target) <= 1e-9 * abs(target))
-        if wrong.any():
-            raise ValueError(f"{name}: {self!r} is not invertible at {target[wrong].ravel()[0]}")
-        return u
+    def _parts(self, product):
+        if len(self.x) == 1:
+            return [(PointMass(self.x[0]), 1)]
+        if product and len(self.x) == 2 and self.x[0] == 0:
+            return [(Bernoulli(self.w[1]), 1), (PointMass(self.x[1]), 1)]
+        if not product and self.x[0]:  # so that equal laws are met as equal
+            return [(Atoms(self.x - self.x[0], self.w), 1), (PointMass(self.x[0]), 1)]
+        return [(self, 1)]
 
-    def r_transform(self, g):
-        g = points("g", g)
-        safe = np.where(g == 0, 1e-6, g)
+    def scaled(self, k):
+        k = float(finite("k", k))
+        return Atoms(self.x * k, self.w) if k else super().scaled(k)
 
-        def f(lam):
-            return (self.w / (lam[..., None] - self.x)).sum(-1)
-
-        def slope(lam):
-            return -(self.w / (lam[..., None] - self.x) ** 2).sum(-1)
-
-        # near g = 0 the solution is 1/g + mean, well away from every atom
-        small = 1e-3 / np.maximum(1, abs(safe) * (abs(self.x).max() or 1))
-        lam = self._follow(safe, small, lambda g: 1 / g + self.mean, f, slope, "r_transform")
-        return np.where(g == 0, self.mean, lam - 1 / safe)
-
-    def s_transform(self, z):
-        z = points("z", z)
-        if abs(self.mean) <= 1e-12 * abs(self.x).max():
-            raise ValueError(
-                f"{self!r} has mean 0, so it has no S-transform; use its R-transform and + instead"
-            )
-        safe = np.where(z == 0, 1e-9, z)
-
-        # in κ = 1/λ: M = Σ w xκ/(1 − xκ), smooth at κ = 0 with slope the mean
-        def f(kappa):
-            u = self.x * kappa[..., None]
-            return (self.w * u / (1 - u)).sum(-1)
-
-        def slope(kappa):
-            return (self.w * self.x / (1 - self.x * kappa[..., None]) ** 2).sum(-1)
-
-        small = 1e-3 * abs(self.mean) / abs(self.x).max() / np.maximum(1, abs(safe))
-        kappa = self._follow(safe, small, lambda z: z / self.mean, f, slope, "s_transform")
-        return np.where(z == 0, 1 / self.mean, (1 + safe) / safe * kappa)
+    def _leg(self, w, product):
+        # Φ is log(N/D) or −N/D with N = Σ w x f and D = Σ w f, f = 1/(1 − x e^w) or 1/(x − w).
+        # All f are divided by the largest: its pole cancels before it can drown the rest.
+        if product:
+            with np.errstate(divide="ignore"):
+                f = -1 / np.expm1(w[:, None] + np.log(self.x))
+        else:
+            f = 1 / (self.x - w[:, None])
+        big = np.take_along_axis(f, abs(f).argmax(1)[:, None], 1)
+        q, both = f / big, np.stack([self.w * self.x, self.w], 1)
+        (n, d), (dn, dd) = (q @ both).T, ((q * (f - big)) @ both).T
+        if product:
+            return np.log(n / d), dn / n - dd / d
+        return -n / d, -(dn - n * dd / d) / d
 
 
 class PointMass(Atoms):
@@ -208,6 +215,19 @@ class PointMass(Atoms):
 
     def __repr__(self):
         return f"PointMass({self.x[0]:g})"
+
+    def _parts(self, product):
+        return [(self, 1)]
+
+    def scaled(self, k):
+        k = float(finite("k", k))
+        return PointMass(self.x[0] * k) if k else super().scaled(k)
+
+    def _r(self, g):
+        return self.x[0], 0.0
+
+    def _log_s(self, z, z1):
+        return -np.log(self.x[0]), 0.0
 
     def r_transform(self, g):
         return np.full(points("g", g).shape, self.x[0] + 0j)
@@ -235,6 +255,14 @@ class Bernoulli(Atoms):
 
     def __repr__(self):
         return f"Bernoulli({self.p:g})"
+
+    def _parts(self, product):
+        return Atoms._parts(self, product) if self.p in (0, 1) else [(self, 1)]
+
+    def _log_s(self, z, z1):
+        f = z1 - (1 - self.p)
+        # one log of the quotient: for Re z < 0 both arguments are near π and their difference tiny
+        return np.log(z1 / f), 1 / z1 - 1 / f
 
     def s_transform(self, z):
         if self.p == 0:

@@ -1,0 +1,310 @@
+"""The curve on which t is real: traced once for a law, then every question is a look-up.
+
+With one coordinate w the curve is a graph: over each x one height f(x), found by a bracketed
+Newton iteration (`Equation` has the proof). With several, t itself is the parameter. Each piece is
+sampled at p = a + (b−a) sin²(α/2); mass per unit of α is then smooth and even at both ends, so the
+midpoint rule and a cosine series give masses and the distribution to rounding, in logarithms.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from isolib.laws._classical import Atoms
+from isolib.laws._equation import Equation
+from isolib.laws._series import cumulative
+
+__all__ = ["Engine", "Equation"]
+
+quiet = np.errstate(all="ignore")  # on what is not finite the mass, checked, would not be 1
+SMALL = 1e-10  # heights below this, in units of the distance to a pole, count as none
+
+
+class Piece:
+    """One interval of the continuous part: a table over α ∈ (0, π) of state, t and mass."""
+
+    def __init__(self, a, b, ends, point, n):
+        self.a, self.b, self.ends = a, b, ends  # the ends in p and in t
+        self.alpha = (np.arange(n) + 0.5) * np.pi / n
+        p = a + (b - a) * np.sin(self.alpha / 2) ** 2
+        self.u, self.t, density = point(p)
+        self.slope = density * (b - a) / 2 * np.sin(self.alpha)
+        self.mass = self.slope.sum() * np.pi / n
+
+    def guess(self, t):
+        """State at real t inside the piece, by interpolation: w is smooth in α, and α in β."""
+        lo, hi = self.ends
+        ends = np.array([0, np.pi])
+        beta = 2 * np.arcsin(np.sqrt(np.clip((t - lo) / (hi - lo), 0, 1)))
+        table = 2 * np.arcsin(np.sqrt(np.clip((self.t - lo) / (hi - lo), 0, 1)))
+        alpha = np.interp(
+            beta, *(np.concatenate([ends[:1], v, ends[1:]]) for v in (table, self.alpha))
+        )
+        u = np.array([np.interp(alpha, self.alpha, row) for row in self.u])
+        u[0] += np.maximum(t - hi, 0) * (self.u[0, -1] - self.u[0, -2]) / (self.t[-1] - self.t[-2])
+        return u  # an open piece goes on in a straight line: λ is a power of e^w near 0
+
+    def angle(self, p):
+        """α at parameter p."""
+        return 2 * np.arcsin(np.sqrt(np.clip((p - self.a) / (self.b - self.a), 0, 1)))
+
+    @cached_property
+    def cumulative(self):
+        return cumulative(self.slope)
+
+
+class Engine:
+    """Pieces of the real curve of an `Equation` with at most one leg.
+
+    atoms: the total weight of the atoms; name: the law's, for messages.
+    """
+
+    def __init__(self, equation, atoms, name):
+        self.eq, self.atoms, self.name, self.open = equation, atoms, name, False
+        parts = [*equation.legs, *equation.rest]
+        if equation.product:
+            series = [n * law._log_s_series(2) for law, n in parts]
+            self.log_mean, variance = -sum(a[0] for a in series), -sum(a[1] for a in series)
+        else:
+            variance = sum(n * law.variance for law, n in parts)
+        #: where the first leg has atoms and edges, as w: sampled at all scales around them
+        self.places = np.array([0.0])
+        if equation.legs:
+            law = equation.legs[0][0]
+            places = np.array([*law.edges(), *(x for x, _ in law.atoms())])
+            self.places = np.unique(-np.log(places[places > 0]) if equation.product else places)
+        elif not equation.product:  # the pole of each R(1/h)
+            self.places = np.unique(
+                [law.r * law.v if hasattr(law, "r") else 0 for law, _ in parts]
+            )
+        #: rounding in Im Φ: none to speak of for atoms, whose two sums are all but real
+        exact = not equation.legs or isinstance(equation.legs[0][0], Atoms)
+        self.noise = 0.0 if exact else 1e-14
+        self.spread = float(np.ptp(self.places) + np.sqrt(max(variance, 1e-20)))
+
+    # ---- the graph y = f(x) -----------------------------------------------------------------
+    @quiet
+    def _height(self, x, y):
+        """f(x), from a first guess y: the zero of Im t(x+iy)/y, which increases with y."""
+        low, high = np.zeros(x.shape), np.full(x.shape, self.eq.top)
+        y, todo = np.array(y), np.arange(x.size)
+        for trial in range(150):
+            v = y[todo]
+            t, dt, _h, size, _ = self.eq.at((x[todo] + 1j * v)[None])
+            g, slope = t.imag / v, (dt.real - t.imag / v) / v
+            low[todo] = np.where(g < 0, v, low[todo])
+            high[todo] = np.where(g < 0, high[todo], v)
+            new = np.sqrt(
+                np.maximum(v * v - 2 * v * g / slope, 0)
+            )  # Newton in y², in which g is smooth
+            lo, hi = low[todo], high[todo]
+            outside = ~((lo < new) & (new < hi)) | (trial > 30)  # then halve
+            middle = np.where(np.isinf(hi), 4 * v, np.where(lo > 0, np.sqrt(lo * hi), hi / 16))
+            middle = np.where(lo > 0.5 * hi, (lo + hi) / 2, middle)
+            done = (abs(t.imag) <= 1e-15 * size) | (abs(new - v) <= 1e-14 * v)
+            done |= hi - lo <= 1e-14 * hi
+            new = np.where(outside, np.where(done, v, middle), new)
+            y[todo] = new
+            todo = todo[~done & (new > 1e-16 * min(self.spread, 1e9))]
+            if not todo.size:
+                return y
+        raise ValueError(f"{self.name}: no curve point above x = {x[todo[0]]:.6g}")
+
+    @quiet
+    def _point(self, x):
+        y = self._height(x, np.full(x.shape, min(self.spread, self.eq.top / 2)))
+        w = x + 1j * y
+        t, dt, h, _, _ = self.eq.at(w[None])
+        rate = abs(dt) ** 2 / np.maximum(dt.real, 1e-14)  # rounding where t' is 0, in a cusp
+        return w[None], t.real, self.eq.mass(h) * np.minimum(rate, 1e14 * abs(dt))
+
+    @quiet
+    def _sign(self, x, room):
+        """(whether f(x) > 0, t', t''): from just above the real axis, room away from a pole."""
+        y = np.maximum(SMALL * room, 100 * self.noise)
+        t, dt, *_ = self.eq.at((x + 1j * y)[None])
+        inside = t.imag < -np.maximum(1e-13 * y, 10 * self.noise)
+        inside |= (dt.real < 0) & (self.noise > 0)  # where Im t drowns: on a gap it is y·t'
+        return inside & np.isfinite(t), dt.real, dt.imag / y
+
+    def _intervals(self):
+        """[(a, b, t_a, t_b)] with f > 0 exactly on the (a, b)."""
+        far = 120.0 if self.eq.product else 1e3 * self.spread
+        per = 16 if len(self.places) <= 64 else 4
+        fine = 5 if self.noise or any(hasattr(law, "user") for law, _ in self.eq.rest) else 11
+        decades = fine + np.log10(far / min(self.spread, far))
+        offset = far * 10.0 ** -np.linspace(0, decades, int(per * decades))
+        offset = np.concatenate([-offset, offset[::-1]])
+        x = np.unique((np.asarray(self.places)[:, None] + offset).ravel())
+        x = x[(x > min(self.places) - far) & (x < max(self.places) + far)]
+        room = abs(x[:, None] - np.asarray(self.places)).min(1)
+        x, room = x[room > 0], room[room > 0]
+        inside = self._sign(x, room)[0]
+        if inside[0] or (inside[-1] and not self.eq.product):
+            raise ValueError(f"{self.name} has no edge: its support is unbounded or it is no law")
+        change = np.flatnonzero(inside[1:] != inside[:-1])
+        edge = self._edges(
+            x[change], x[change + 1], inside[change], np.minimum(room[change], room[change + 1])
+        )
+        t = self.eq.at((edge + 0j)[None])[0].real if edge.size else edge
+        edge, t = list(edge), list(t)
+        self.open = bool(len(edge) % 2)
+        if self.open:  # the curve runs to λ = 0: stop where nothing is left
+            edge.append(self._last(edge[-1], far))
+            t.append(self._point(np.array(edge[-1:]))[1][0])
+        return list(zip(edge[::2], edge[1::2], t[::2], t[1::2], strict=True))
+
+    def _edges(self, lo, hi, lo_inside, room):
+        """The points in the brackets where f becomes 0, that is t' = 0 on the real axis."""
+        x = (lo + hi) / 2
+        for _ in range(60):
+            inside, d1, d2 = self._sign(x, room)
+            left = inside == lo_inside  # x is on the same side as lo
+            lo, hi = np.where(left, x, lo), np.where(left, hi, x)
+            with np.errstate(all="ignore"):
+                new = x - d1 / d2
+            new = np.where((lo < new) & (new < hi), new, (lo + hi) / 2)
+            if (abs(new - x) <= 1e-13 * room).all():
+                break
+            x = new
+        return x
+
+    def _last(self, a, far):
+        x = a + np.linspace(0, far, 241)[1:]
+        _, _, density = self._point(x)
+        rough = any(getattr(law, "near", 1.0) == 0 for law, _ in self.eq.rest)
+        return x[min(np.flatnonzero(density > (1e-11 if rough else 1e-17))[-1] + 1, 239)]
+
+    def _at_dips(self, piece):
+        """A piece cut where the curve all but touches the real axis: nodes must crowd there."""
+        x, y = piece.u[0].real, piece.u[0].imag
+        before, after = np.maximum.accumulate(y), np.maximum.accumulate(y[::-1])[::-1]
+        i = 1 + np.flatnonzero((y[1:-1] < y[:-2]) & (y[1:-1] <= y[2:]))
+        i = i[y[i] < 0.3 * np.minimum(before[i], after[i])]
+        dips = []
+        for lo, hi in zip(x[i - 1], x[i + 1], strict=True):
+            for _ in range(8):
+                grid = np.linspace(lo, hi, 41)
+                k = self._height(grid, np.full(41, y.max())).argmin()
+                lo, hi = grid[max(k - 1, 0)], grid[min(k + 1, 40)]
+            dips.append((lo + hi) / 2)
+        cuts, off = np.array([piece.a, *dips, piece.b]), 1e-7 * (piece.b - piece.a)
+        # at the dip itself h may be infinite
+        t = [np.mean(self._point(x + off * np.array([-1, 1]))[1]) for x in dips]
+        ends = [piece.ends[0], *t, piece.ends[1]]
+        return list(zip(cuts[:-1], cuts[1:], ends[:-1], ends[1:], strict=True))
+
+    # ---- the table --------------------------------------------------------------------------
+    @cached_property
+    def pieces(self):
+        """The pieces, with as many nodes as their masses need; raises if they do not sum to 1."""
+        intervals = self._intervals()
+        for n in (256, 512, 1024, 2048, 4096, 8192):
+            pieces = [Piece(a, b, (ta, tb), self._point, n) for a, b, ta, tb in intervals]
+            missing = 1 - self.atoms - sum(piece.mass for piece in pieces)
+            if abs(missing) < 1e-10:
+                break
+            if n == 256:
+                intervals = [part for piece in pieces for part in self._at_dips(piece)]
+        if not abs(missing) < 1e-6:
+            raise ValueError(f"{self.name}: the mass is {1 - missing:.9g}, not 1")
+        for piece in pieces:
+            if not (np.diff(piece.t) > -1e-12 * (1 + abs(piece.t[1:]))).all():
+                raise ValueError(f"{self.name}: its curve turns back, so it is no law")
+        return pieces
+
+    @property
+    def mass(self):
+        """The mass of the continuous part."""
+        return sum(piece.mass for piece in self.pieces)
+
+    def ends(self):
+        """[(t, t)] of the intervals of the support; the last may run to ∞."""
+        ends = []
+        for piece in self.pieces:  # pieces that meet make one interval
+            start = ends.pop()[0] if ends and ends[-1][1] == piece.ends[0] else piece.ends[0]
+            ends.append((start, piece.ends[1]))
+        return ends[:-1] + [(ends[-1][0], np.inf)] if self.open else ends
+
+    def parameter(self, u, t):
+        """The parameter of the pieces at located points: x = Re w."""
+        return u[0].real
+
+    def at_mass(self, piece, mass):
+        """t at which a piece has collected a mass."""
+        lo, hi = np.zeros(mass.shape), np.full(mass.shape, np.pi)
+        for _ in range(60):
+            alpha = (lo + hi) / 2
+            low = piece.cumulative(alpha) < mass
+            lo, hi = np.where(low, alpha, lo), np.where(low, hi, alpha)
+        return self._point(piece.a + (piece.b - piece.a) * np.sin(lo / 2) ** 2)[1]
+
+    def locate(self, t):
+        """(index of the piece or −1, state) at real t."""
+        index, u = np.full(t.shape, -1), np.zeros((max(len(self.eq.legs), 1), t.size), complex)
+        for i, piece in enumerate(self.pieces):
+            lo, hi = piece.ends
+            hi = np.inf if piece is self.pieces[-1] and self.open else hi
+            here = np.flatnonzero((t > lo) & (t < hi))
+            state, ok = self.eq.newton(t[here] + 0j, piece.guess(t[here]))
+            bad = ~ok | (state.imag <= 0).any(0)
+            state[:, bad] = self._rescue(piece, t[here[bad]])
+            index[here], u[:, here] = i, state
+        return index, u
+
+    def _rescue(self, piece, t):
+        """States by halving, for the few points next to an edge where Newton does not settle."""
+        lo, hi = np.zeros(t.shape), np.full(t.shape, np.pi)
+        u = np.zeros((len(piece.u), t.size), complex)
+        for _ in range(60 if t.size else 0):
+            alpha = (lo + hi) / 2
+            u, value, _ = self._point(piece.a + (piece.b - piece.a) * np.sin(alpha / 2) ** 2)
+            lo, hi = np.where(value < t, alpha, lo), np.where(value < t, hi, alpha)
+        if t.size and not (abs(value - t) <= 1e-9 * (1 + abs(t))).all():
+            raise ValueError(f"{self.name}: no solution at t = {t[0]:.9g}")
+        return u
+
+    def solve(self, t):
+        """(h, dh/dt) at complex t inside D."""
+        flat = t.ravel()
+        h, slope = self._inside(flat)
+        return h.reshape(t.shape), slope.reshape(t.shape)
+
+    def _reach(self, t):
+        """(targets that failed, states) at complex t inside D."""
+        u, ok = self.eq.newton(t, self._start(t))
+        if not ok.all():
+            path, v = self._path(t[~ok])
+            for target in path:
+                v, solved = self.eq.newton(target, v)
+            u[:, ~ok], ok[~ok] = v, solved
+        return t[~ok], u
+
+    def _inside(self, t):
+        failed, u = self._reach(t)
+        if failed.size:
+            raise ValueError(f"{self.name}: no solution at t = {failed[0]:.9g}")
+        _, slope, h, _, _ = self.eq.at(u)
+        dh = 1.0 if not self.eq.legs else 1 + self.eq.legs[0][0]._leg(u[0], self.eq.product)[1]
+        return h, dh / slope
+
+    def _start(self, t):
+        """The state at t far from the support."""
+        if not self.eq.product:
+            return np.array([t for _ in range(max(len(self.eq.legs), 1))])
+        h = t - self.eq.shift + self.log_mean
+        return np.array([h + law._log_s_series(1)[0] for law, _ in self.eq.legs] or [h])
+
+    def _path(self, t):
+        """Targets from far away to t, all inside D, and the state at the first."""
+        steps = np.linspace(0, 1, 65)
+        if not self.eq.product:
+            far = 1j * 30 * (self.spread + abs(self.places).max())
+            path = [t + far * 1e-15**s for s in steps]
+        else:
+            first = self.eq.shift - self.log_mean - 12 - 2 * np.log1p(self.spread)
+            across = [first + (t.real - first) * s + 0.5j * np.pi for s in steps]
+            path = across + [t.real + 0.5j * np.pi * (2 * t.imag / np.pi) ** s for s in steps]
+        return path, self._start(path[0])

@@ -1,0 +1,279 @@
+"""Free sums and free products as laws."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from isolib._check import finite, in_range
+from isolib.laws._base import Law, points
+from isolib.laws._classical import Bernoulli, PointMass
+from isolib.laws._series import free_cumulants, moments_from_cumulants, moments_from_log_s
+
+
+def _exp(x: float) -> float:
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.exp(x))
+
+
+class FreeLaw(Law):
+    """What free sums and products share: parts, how often each, and the traced curve.
+
+    parts: {law: n}. number: the shift of a sum, or the logarithm of the scale of a product.
+    """
+
+    product = False
+
+    def __init__(self, parts: dict, number: float):
+        self.parts, self.number = parts, number
+
+    def __repr__(self):
+        names = [
+            f"{law!r}" + (f" ** {n}" if self.product else f" [{n}]") * (n > 1)
+            for law, n in self.parts.items()
+        ]
+        if self.number:
+            names.append(f"PointMass({_exp(self.number) if self.product else self.number:g})")
+        return (" @ " if self.product else " + ").join(names).join("()")
+
+    def _key(self):
+        return frozenset(self.parts.items()), self.number
+
+    def _parts(self, product):
+        if product != self.product:
+            return [(self, 1)]
+        number = _exp(self.number) if product else self.number
+        return [*self.parts.items(), (PointMass(number), 1)]
+
+    def _split(self):
+        """Which parts are coordinates (legs) and which are explicit (rest): see `Equation`."""
+        method = "_log_s" if self.product else "_r"
+        legs = {law: n for law, n in self.parts.items() if not hasattr(law, method)}
+        if self.product:
+            # Im log η is 0 for negative ω, and so is that of a Bernoulli's S there, only if the
+            # first leg has no smaller an atom at 0; so the largest such atom is that of a leg
+            thin = min(
+                (law for law in self.parts if isinstance(law, Bernoulli)),
+                key=lambda b: b.p,
+                default=None,
+            )
+            if thin is not None and 1 - thin.p > max(
+                (_weight(law, 0.0) for law in legs), default=0
+            ):
+                legs[thin] = self.parts[thin]
+        legs = sorted(legs.items(), key=lambda item: -_weight(item[0], 0.0))
+        rest = [(law, n) for law, n in self.parts.items() if law not in dict(legs)]
+        return legs, rest
+
+    @cached_property
+    def _engine(self):
+        from isolib.laws import _curve, _track
+
+        legs, rest = self._split()
+        shift = -self.number if self.product else self.number
+        equation = _curve.Equation(legs, rest, self.product, shift)
+        atoms = math.fsum(w for _, w in self._log_atoms)
+        kind = _curve.Engine if len(legs) < 2 else _track.Tracked
+        return kind(equation, atoms, repr(self))
+
+    # ---- atoms ------------------------------------------------------------------------------
+    @cached_property
+    def _log_atoms(self):
+        """[(t, weight)]: atoms of a sum at t, of a product at e^{−t} (∞ for an atom at 0)."""
+        found = [(-self.number if self.product else self.number, 1.0)]
+        for law, n in self.parts.items():
+            atoms = law.atoms() if n * max((w for _, w in law.atoms()), default=0) > n - 1 else []
+            if self.product:
+                atoms = [(-math.log(x), w) for x, w in atoms if x > 0]
+            found = [(t + n * x, w + n * v - n) for t, w in found for x, v in atoms]
+            found = [(t, w) for t, w in found if w > 1e-12]
+        zero = max(_weight(law, 0.0) for law in self.parts) if self.product else 0.0
+        return found + [(np.inf, zero)] * (zero > 0)
+
+    def atoms(self):
+        return sorted((float(self._place(t)), float(w)) for t, w in self._log_atoms)
+
+    # ---- the continuous part ----------------------------------------------------------------
+    def support(self):
+        ends = [(self._place(a), self._place(b)) for a, b in self._engine.ends()]
+        ends = sorted((float(min(pair)), float(max(pair))) for pair in ends)
+        if self.product and not any(np.isinf(t) for t, _ in self._log_atoms):
+            lows = [law._range()[0] for law in self.parts if isinstance(law, Law)]
+            if min(lows, default=1.0) == 0:  # 1/X is unbounded if it is so for a factor
+                ends[0] = (0.0, ends[0][1])
+        return ends
+
+    def density(self, x):
+        x = finite("x", x)
+        rho, inside = np.zeros(x.shape), x > 0 if self.product else np.isfinite(x)
+        t = self._t(x[inside])
+        index, u = self._engine.locate(t)
+        h = self._engine.eq.at(u[:, index >= 0])[2]
+        values = np.zeros(t.shape)
+        values[index >= 0] = self._engine.eq.mass(h)
+        rho[inside] = values / x[inside] if self.product else values
+        return rho
+
+    _density = density
+
+    @cached_property
+    def _quadrature(self):
+        pieces = self._engine.pieces
+        x = [self._place(piece.t) for piece in pieces]
+        w = [piece.slope * np.pi / len(piece.slope) for piece in pieces]
+        return np.concatenate([np.empty(0), *x]), np.concatenate([np.empty(0), *w])
+
+    def _mass_below(self, t):
+        """The continuous part's mass at t' < t, for t of any shape."""
+        flat = t.ravel()
+        index, u = self._engine.locate(flat)
+        total = np.zeros(flat.shape)
+        for i, piece in enumerate(self._engine.pieces):
+            total[flat >= piece.ends[1]] += piece.mass
+            here = index == i
+            total[here] += piece.cumulative(
+                piece.angle(self._engine.parameter(u, flat)[here])
+            ) - piece.mass * (flat[here] >= piece.ends[1])
+        return total.reshape(t.shape)
+
+    def cdf(self, x):
+        x = finite("x", x)
+        if self.product:
+            inside = x > 0
+            total = np.zeros(x.shape)
+            total[inside] = self._engine.mass - self._mass_below(self._t(x[inside]))
+        else:
+            total = self._mass_below(x)
+        for place, weight in self.atoms():
+            total = total + weight * (x >= place)
+        return np.clip(total, 0.0, 1.0)
+
+    def quantile(self, u):
+        u = finite("u", u)
+        for value in (u.min(initial=1.0), u.max(initial=0.0)):
+            in_range("u", float(value), 0, 1)
+        # atoms and pieces from left to right, each with its mass
+        parts = [(x, w, None) for x, w in self.atoms()]
+        parts += [(self._place(piece.t[0]), piece.mass, piece) for piece in self._engine.pieces]
+        parts.sort(key=lambda part: part[0])
+        reached = np.cumsum([w for _, w, _ in parts])
+        which = np.minimum(np.searchsorted(reached, u, side="left"), len(parts) - 1)
+        x = np.array([place for place, _, _ in parts])[which]
+        for i, (_, mass, piece) in enumerate(parts):
+            here = which == i
+            if piece is not None and here.any():
+                below = np.clip(u[here] - (reached[i] - mass), 0, mass)
+                t = self._engine.at_mass(piece, mass - below if self.product else below)
+                x[here] = self._place(t)
+        return np.where(u == 0, self._range()[0], x)
+
+    # ---- transforms -------------------------------------------------------------------------
+    def _green(self, z):
+        # solve above the axis; real points, off the support, from just above
+        on = z.imag == 0
+        up = np.where(z.imag < 0, z.conj(), z + 1e-9j * on * (1e-9 + abs(z)))
+        g, slope = self._above(up)
+        g, slope = (np.where(on, v.real, np.where(z.imag < 0, v.conj(), v)) for v in (g, slope))
+        return g, slope
+
+
+class FreeSum(FreeLaw):
+    """The free sum ⊞ of laws: R-transforms add (Voiculescu 1986).
+
+    An atom of weight μ({a}) + ν({b}) − 1 > 0 sits at a + b (Bercovici and Voiculescu 1998).
+
+    >>> from isolib.laws import Atoms, Semicircle
+    >>> (Atoms([-1, 1], [0.5, 0.5]) + Atoms([-1, 1], [0.5, 0.5])).edges().round(9).tolist()
+    [-2.0, 2.0]
+    """
+
+    def _place(self, t):
+        return t
+
+    def _t(self, x):
+        return x
+
+    def moments(self, k):
+        c = [n * free_cumulants(law.moments(k)) for law, n in self.parts.items()]
+        return moments_from_cumulants(np.sum(c, 0) + self.number * (np.arange(k) == 0))
+
+    def scaled(self, k):
+        k = float(finite("k", k))
+        if k == 0:
+            return super().scaled(k)
+        return FreeSum({law.scaled(k): n for law, n in self.parts.items()}, k * self.number)
+
+    def _above(self, z):
+        h, slope = self._engine.solve(z)
+        return 1 / h, -slope / h**2
+
+    def r_transform(self, g):
+        g = points("g", g)
+        return self.number + np.sum([n * law.r_transform(g) for law, n in self.parts.items()], 0)
+
+
+class FreeProduct(FreeLaw):
+    """The free product ⊠ of laws on [0, ∞): S-transforms multiply (Voiculescu 1987).
+
+    Atoms (Belinschi 2003): at 0 the largest of the factors' weights there; at ab the weight
+    μ({a}) + ν({b}) − 1 if that is positive.
+
+    >>> from isolib.laws import MarchenkoPastur
+    >>> deep = MarchenkoPastur() ** 8
+    >>> deep.edges().round(3).tolist(), deep.moments(2).tolist()
+    ([0.0, 23.092], [1.0, 9.0])
+    """
+
+    product = True
+
+    def _place(self, t):
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(-t)
+
+    def _t(self, x):
+        return -np.log(x)
+
+    def moments(self, k):
+        series = np.sum([n * law._log_s_series(k) for law, n in self.parts.items()], 0)
+        return moments_from_log_s(series - self.number * (np.arange(k) == 0))
+
+    def scaled(self, k):
+        k = float(finite("k", k))
+        return FreeProduct(self.parts, self.number + math.log(k)) if k > 0 else super().scaled(k)
+
+    def _above(self, lam):
+        low = lam.conj()  # D is where −log λ has Im > 0
+        h, slope = self._engine.solve(-np.log(low))
+        z, z1 = 1 / np.expm1(-h), -1 / np.expm1(h)
+        return (z1 / low).conj(), (-(z * z1 * slope + z1) / low**2).conj()
+
+    def _log_s_series(self, k):
+        series = np.sum([n * law._log_s_series(k) for law, n in self.parts.items()], 0)
+        return series - self.number * (np.arange(k) == 0)
+
+    def s_transform(self, z):
+        z, log_s = points("z", z), -self.number
+        for law, n in self.parts.items():
+            log_s = log_s + n * np.log(law.s_transform(z))
+        return np.exp(log_s)
+
+    def r_transform(self, g):
+        if any(not hasattr(law, "_log_s") for law in self.parts):
+            return super().r_transform(g)
+
+        def f(z):  # z S(z) = g, which goes on where G has stopped being invertible
+            z = np.where(np.isfinite(z), z, 0.5)
+            log_s, slope = -self.number, 0.0
+            for law, n in self.parts.items():
+                value, d = law._log_s(z, 1 + z)
+                log_s, slope = log_s + n * value, slope + n * d
+            return z * np.exp(log_s), (1 + z * slope) * np.exp(log_s)
+
+        _, z = self._follow("r_transform", f, points("g", g), lambda g: g * self.mean)
+        return 1 / self.s_transform(z)
+
+
+def _weight(law, place):
+    return next((w for x, w in law.atoms() if x == place), 0.0)

@@ -1,0 +1,218 @@
+"""Laws known by their S-transform: free multiplicative Brownian motion, and one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from isolib._check import in_range, nonnegative
+from isolib.laws._base import points
+from isolib.laws._classical import Bernoulli
+from isolib.laws._free import FreeProduct
+
+
+class MultiplicativeBrownian(FreeProduct):
+    """The law with S(z) = e^{−c(1+2z)}: free multiplicative Brownian motion at time 2c.
+
+    The limit of a deep residual network with a = 1 (chapter on residual networks): mean e^c,
+    variance 2c e^{2c}, support [1/λ_max, λ_max] with λ_max = ((s+1)/(s−1)) e^{cs},
+    s = √(1 + 2/c). Source: Biane (1997), "Segal–Bargmann transform". Raises `ValueError` unless
+    c is finite and ≥ 0.
+
+    >>> MultiplicativeBrownian(0.5).singular_values().edges().round(3).tolist()
+    [0.353, 2.83]
+    """
+
+    def __init__(self, c: float):
+        self.c = nonnegative("c", c)
+        super().__init__({_Exponential(self.c): 1}, 0.0)
+
+    def __repr__(self):
+        return f"MultiplicativeBrownian({self.c:g})"
+
+    def support(self):
+        if self.c == 0:
+            return []
+        s = np.sqrt(1 + 2 / self.c)
+        top = np.exp(np.log1p(2 / (s - 1)) + self.c * s)
+        return [(float(1 / top), float(top))]
+
+
+class FromS(FreeProduct):
+    """The law on [0, ∞) whose S-transform is given by its logarithm.
+
+    Args:
+        log_s: z ↦ log S(z) for a complex array z in the upper half-plane or real; analytic there
+            and real on (−1 + at_zero, 0). Write it as a sum of logarithms of simple factors, not
+            as the logarithm of a product: that one jumps by 2πi where the other does not.
+        slope: z ↦ d log S/dz; a difference quotient if not given.
+        at_zero: the weight of the atom at 0, in [0, 1). Atoms elsewhere are found: S(∞) = 1/a.
+        name: what messages call it.
+
+    Raises:
+        ValueError: log_s is no logarithm of an S-transform: not finite or not real on
+            (−1 + at_zero, 0), no upper edge, a curve that turns back, or a mass that is not 1.
+
+    The traced curve is right if S is analytic between it and (−1 + at_zero, 0): λ maps its ends
+    and that interval one to one onto the boundary of a half-plane, hence the inside one to one
+    onto the half-plane (Darboux), whose inverse is M. A branch cut of S in there shows as a mass
+    that is not 1. Leaky ReLU's S has one: use `Atoms`.
+
+    >>> law = FromS(lambda z: -2 * np.log(1 + z), name="two square Gaussian layers")
+    >>> law.edges().round(6).tolist(), law.moments(3).round(9).tolist()
+    ([0.0, 6.75], [1.0, 3.0, 12.0])
+    """
+
+    def __init__(
+        self,
+        log_s: Callable,
+        *,
+        slope: Callable | None = None,
+        at_zero: float = 0.0,
+        name: str = "FromS",
+    ):
+        for what, f in (("log_s", log_s), ("slope", slope)):
+            if not (callable(f) or (what == "slope" and f is None)):
+                raise ValueError(f"{what} must be a function of z, got {f!r}")
+        self.name, at_zero = name, in_range("at_zero", at_zero, 0, 1, open_hi=True)
+        self._user = log_s
+        factor = _Given(log_s, slope, at_zero, name)
+        super().__init__({factor: 1} | factor.projections, 0.0)
+        self._engine.pieces  # refuses what is no law  # noqa: B018
+
+    def __repr__(self):
+        return self.name
+
+    def s_transform(self, z):
+        return np.exp(self._user(points("z", z)))
+
+
+class _Factor:
+    """A factor of a free product that is known only by `_log_s`."""
+
+    def atoms(self):
+        """[(a, weight)] away from 0: where η = 1, t is finite there and dt/dη = weight > 0."""
+        return []
+
+    def s_transform(self, z):
+        return np.exp(self._log_s(z, 1 + z)[0])
+
+
+class _Exponential(_Factor):
+    """S = e^{−c(1+2z)}."""
+
+    def __init__(self, c):
+        self.c = c
+
+    def __eq__(self, other):
+        return isinstance(other, _Exponential) and self.c == other.c
+
+    def __hash__(self):
+        return hash(("exponential", self.c))
+
+    def __repr__(self):
+        return f"MultiplicativeBrownian({self.c:g})"
+
+    def _log_s(self, z, z1):
+        return -self.c * (z + z1), -2 * self.c
+
+    def _log_s_series(self, k):
+        return np.array([-self.c, -2 * self.c, *np.zeros(k)])[:k]
+
+
+class _Given(_Factor):
+    """A user's log S, with the projection that makes the atom at 0 divided out."""
+
+    def __init__(self, log_s, slope, at_zero, name):
+        self.user, self.user_slope, self.zero, self.name = log_s, slope, at_zero, name
+        self.near = 0.0
+        self.projections = {Bernoulli(1 - at_zero): 1} if at_zero else {}
+        z = -(1 - at_zero) * np.linspace(0.02, 0.98, 25)
+        values = self._value(z + 0j)
+        bad = ~(np.isfinite(values) & (abs(values.imag) <= 1e-9 * (1 + abs(values))))
+        if bad.any():
+            raise ValueError(
+                f"log_s must be real and finite on ({at_zero - 1:g}, 0), "
+                f"got {values[bad][0]:.6g} at z = {z[bad][0]:.6g}"
+            )
+
+        self._fit()
+
+    def __repr__(self):
+        return self.name
+
+    def _fit(self):
+        """log S as a·log x + a power series in x = 1 + z − at_zero, if it is one near x = 0.
+
+        1 + z has few digits there when it is formed from z; the curve can go on to x = 1e-16.
+        """
+        near = 0.2 * min(1 - self.zero, self.zero or 1)  # −1 may be singular too
+        u = (1 - np.cos(np.pi * (np.arange(24) + 0.5) / 24)) / 2
+        value = self._value(near * u + (self.zero - 1) + 0j).real
+        basis = np.column_stack([np.log(u), u[:, None] ** np.arange(11)])
+        c = np.linalg.lstsq(basis, value, rcond=None)[0]
+        if (abs(basis @ c - value) < 1e-9 * (1 + abs(value))).all():
+            c[0] = round(c[0]) if abs(c[0] - round(c[0])) < 1e-7 else c[0]
+            self.near, self.coefficients = near, c
+            if self.zero:  # as many projections as the power says: what is left is smooth
+                self.projections = {Bernoulli(1 - self.zero): max(float(-c[0]), 1.0)}
+
+    def _value(self, z):
+        with np.errstate(all="ignore"):  # what is not finite is reported by name
+            value = np.array(self.user(z), dtype=complex)
+        if value.shape != z.shape:
+            raise ValueError(f"log_s must keep the shape of z, {z.shape}, got {value.shape}")
+        return value
+
+    def _log_s(self, z, z1):
+        rest = z1 - self.zero
+        step = 0.01 * np.minimum(abs(rest), np.maximum(abs(z), 0.1))
+        value = self._value(z)
+        if self.user_slope is None:  # along the reals, so that no cut is crossed; order 6
+            up = [self._value(z + k * step) - self._value(z - k * step) for k in (1, 2, 3)]
+            slope = (0.75 * up[0] - 0.15 * up[1] + up[2] / 60) / step
+        else:
+            slope = self.user_slope(z) + 0 * z
+        for law, n in self.projections.items():
+            more, d = law._log_s(z, z1)
+            value, slope = value - n * more, slope - n * d
+        close = abs(rest) < self.near / 4
+        if close.any():
+            power, *c = self.coefficients
+            u, v = rest[close] / self.near, z1[close]
+            value[close] = np.polyval(c[::-1], u)
+            slope[close] = np.polyval(np.polyder(c[::-1]), u) / self.near
+            n = sum(self.projections.values())
+            if n:
+                value[close] -= n * (np.log(v) - np.log(self.near))
+                slope[close] -= n / v
+            if power + n:
+                value[close] += (power + n) * np.log(u)
+                slope[close] += (power + n) / rest[close]
+        return value, slope
+
+    def _circle(self, radius, n=64, inverse=False):
+        """log S on a circle about 0, or about ∞ in 1/z, from its upper half."""
+        point = radius * np.exp(1j * np.pi * (2 * np.arange(n // 2) + 1) / n)
+        z = 1 / point.conj() if inverse else point
+        value = self._log_s(z, 1 + z)[0]
+        return point, value.conj() if inverse else value
+
+    def _log_s_series(self, k):
+        for radius in 0.3 * (1 - self.zero) * 0.5 ** np.arange(12):
+            point, value = self._circle(radius)
+            a = [(value * (point / radius) ** -j).real.mean() for j in range(32)]
+            if np.abs(a[24:]).max() < 1e-13 * (1 + np.abs(a).max()):
+                return np.array(a[:k]) / radius ** np.arange(k)
+        raise ValueError(f"{self.name}: log_s is not analytic at z = 0")
+
+    def atoms(self):
+        for radius in (0.2, 0.05, 0.01):
+            point, value = self._circle(radius, inverse=True)
+            a = [(value * (point / radius) ** j).real.mean() for j in range(-31, 32)]
+            analytic = np.abs(a[32:]).max() < 1e-10 > np.abs(a[:8]).max()
+            weight = 1 - a[30] / radius
+            if analytic and 1e-9 < weight < 1 + 1e-9:
+                return [(float(np.exp(-a[31])), float(min(weight, 1.0)))]
+        return []

@@ -1,0 +1,245 @@
+"""The law of φ'(√q z)², z standard normal: what a layer's nonlinearity does to the spectrum.
+
+Where φ is piecewise linear the law is made of atoms. Elsewhere ψ(ω) = E[ωs/(1−ωs)] with
+s = φ'(√q z)² is an integral whose integrand has a pole at s(z) = 1/ω, next to the real z-axis as
+soon as ω is next to the real axis: there every quadrature with real nodes is wrong. So the path of
+integration is moved to where Im s > 0, away from the poles (Im ω ≥ 0), between the points where s
+turns or has a kink: these stay fixed, with nodes that crowd there double-exponentially. φ' off the
+real axis is its Chebyshev interpolant. Complex nodes and weights then act like those of `Atoms`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from isolib import activations
+from isolib._check import finite, positive, positive_int
+from isolib.laws._base import Law
+from isolib.laws._classical import Atoms
+
+REACH = 9.0  # beyond it the normal law has mass 2e-19
+
+
+class SquaredSlope(Law):
+    """The law of φ'(√q z)², z standard normal, for an activation φ and a length q > 0.
+
+    The squared entries of D in J = D^L W^L ⋯ D^1 W^1 (Pennington, Schoenholz and Ganguli 2017).
+    ReLU gives Bernoulli(½), hard tanh Bernoulli(erf(1/√(2q))), leaky ReLU two atoms, linear a
+    point mass. activation: a name or an `Activation`, whose kinks must be declared. Raises
+    `ValueError` for an unknown name, q ≤ 0, or a slope that is not smooth between its kinks.
+
+    >>> SquaredSlope("relu", 1.0).atoms()
+    [(0.0, 0.5), (1.0, 0.5)]
+    >>> tanh = SquaredSlope("tanh", 0.025)
+    >>> round(tanh.mean, 6), tanh.edges().round(6).tolist()
+    (0.953942, [0.0, 1.0])
+    """
+
+    def __init__(self, activation, q: float):
+        self.activation, self.q = activations.get(activation), positive("q", q)
+        root = math.sqrt(self.q)
+        kinks = [k / root for k in self.activation.kinks if abs(k / root) < REACH]
+        ends = [-REACH, *kinks, REACH]
+        fixed, self._range_of, parts = {}, [], []
+        for a, b in zip(ends[:-1], ends[1:], strict=True):
+            z = (a + b) / 2 - (b - a) / 2 * np.cos(np.pi * (np.arange(33) + 0.5) / 33)
+            g = self.activation.slope(root * z)
+            if not np.isfinite(g).all():
+                raise ValueError(
+                    f"the slope of {self.activation!r} is not finite on ({a:g}, {b:g})"
+                )
+            if np.ptp(g) <= 1e-13 * abs(g).max():
+                place = float(g[16] ** 2)
+                fixed[place] = fixed.get(place, 0.0) + _normal(a, b)
+            else:
+                nodes, low, high = _contour(lambda z: self.activation.slope(root * z), a, b)
+                parts.append(nodes)
+                self._range_of.append((low, high))
+        self._fixed = sorted((x, w) for x, w in fixed.items() if w > 0)
+        total = math.fsum(w for _, w in self._fixed)
+        if not parts:
+            self._fixed = [(x, w / total) for x, w in self._fixed]
+        s, w = (
+            (np.concatenate(columns) for columns in zip(*parts, strict=True))
+            if parts
+            else ((), ())
+        )
+        self._s = np.concatenate([s, [x for x, _ in self._fixed]]).astype(complex)
+        self._w = np.concatenate([w, [w for _, w in self._fixed]]).astype(complex)
+        self._continuous = len(s)
+
+    def __repr__(self):
+        return f"SquaredSlope({self.activation.name!r}, q={self.q:g})"
+
+    def _key(self):
+        return self.activation, self.q
+
+    def _parts(self, product):
+        if self._continuous:
+            return [(self, 1)]
+        return Atoms(*zip(*self._fixed, strict=True))._parts(product)
+
+    def atoms(self):
+        return list(self._fixed)
+
+    def support(self):
+        merged = []
+        for lo, hi in sorted(self._range_of):
+            if merged and lo <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(hi, merged[-1][1]))
+            else:
+                merged.append((lo, hi))
+        return merged
+
+    def moments(self, k):
+        powers = np.arange(1, positive_int("k", k) + 1)
+        return (self._s ** powers[:, None] * self._w).sum(1).real
+
+    def _density(self, x):
+        # the nodes lie where Im s > 0: seen from the real axis as from below
+        s, w = self._s[: self._continuous], self._w[: self._continuous]
+        return np.maximum((w / (x[:, None] - s)).sum(1).imag / np.pi, 0)
+
+    def cdf(self, x):
+        x = finite("x", x)
+        s, w = self._s[: self._continuous], self._w[: self._continuous]
+        inside = (x > 0) if self._continuous else np.zeros(x.shape, bool)
+        total = np.zeros(x.shape)
+        # arg(s − x) goes from π where s < x to 0 where s > x
+        total[inside] = (w * np.log(s - x[inside][:, None])).sum(1).imag / np.pi
+        for place, weight in self._fixed:
+            total = total + weight * (x >= place)
+        return np.clip(total, 0, 1)
+
+    def _green(self, z):
+        flat = np.where(z.imag > 0, z.conj(), z)[..., None]
+        f = 1 / (flat - self._s)
+        g, slope = (f * self._w).sum(-1), -(f * f * self._w).sum(-1)
+        up = z.imag > 0
+        return np.where(up, g.conj(), g), np.where(up, slope.conj(), slope)
+
+    def _leg(self, w, product):
+        if not product:
+            return super()._leg(w, product)
+        f = 1 / (1 - np.exp(w)[:, None] * self._s)
+        both = np.stack([self._w * self._s, self._w], 1)
+        (n, d), (dn, dd) = (f @ both).T, ((f * f) @ both).T
+        return np.log(n / d), dn / n - dd / d
+
+
+def _normal(a, b):
+    """P(a < z < b), with the ends of the reach at infinity."""
+    lo, hi = ((x > 0) * 2 - 1 if abs(x) == REACH else math.erf(x / math.sqrt(2)) for x in (a, b))
+    return (hi - lo) / 2
+
+
+def _interpolant(g, a, b):
+    """(coefficients, f): g((a+b)/2 + (b−a)u/2) = f(chebval(u, coefficients)).
+
+    f is exp if g has one sign, so that its small values are known as well as its large ones.
+    """
+    for n in (64, 128, 256, 512, 1024, 2048, 4096):
+        theta = np.pi * (np.arange(n) + 0.5) / n
+        value = g((a + b) / 2 + (b - a) / 2 * np.cos(theta))
+        one_sign = value.min() > 0 or value.max() < 0
+        value = np.log(abs(value)) if one_sign else value
+        wave = np.fft.fft(np.concatenate([value, value[::-1]]))[:n]
+        c = (wave * np.exp(-0.5j * np.pi * np.arange(n) / n)).real / n
+        c[0] /= 2
+        size, noise = abs(c).max(), abs(c[-n // 8 :]).max()
+        if noise < (1e-13 if n < 4096 else 1e-9) * size:
+            last = 1 + np.flatnonzero(abs(c) > max(4 * noise, 1e-16 * size))[-1]
+            return c[:last], np.exp if one_sign else np.asarray
+    raise ValueError(f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks")
+
+
+def _contour(g, a, b):
+    """((s, weights), smallest s, largest s) on a path over [a, b] where Im s ≥ 0."""
+    # the interpolant is at home in an ellipse, thin at its ends: those at infinity go further out
+    left, right = a - 4 * (a == -REACH), b + 4 * (b == REACH)
+    c, f = _interpolant(g, left, right)
+    middle, half = (left + right) / 2, (right - left) / 2
+
+    def square(z):
+        return f(chebyshev.chebval((z - middle) / half, c)) ** 2
+
+    # where s turns: a change of sign of its slope, leaving out slopes that are rounding
+    u = (np.linspace(a, b, 2001) - middle) / half
+    rise = np.diff(g(middle + half * u) ** 2)
+    kept = np.flatnonzero(abs(rise) > 1e-12 * abs(rise).max())
+    turn = np.flatnonzero(rise[kept[:-1]] * rise[kept[1:]] < 0)
+    lo, hi, up = u[kept[turn]], u[kept[turn + 1] + 1], rise[kept[turn]]
+    for _ in range(50):
+        m = (lo + hi) / 2
+        value, d = chebyshev.chebval(m, c), chebyshev.chebval(m, chebyshev.chebder(c))
+        same = (d if f is np.exp else value * d) * up > 0
+        lo, hi = np.where(same, m, lo), np.where(same, hi, m)
+    cuts = np.array([a, *(middle + half * lo), b])
+    ends = g(cuts) ** 2
+    strip = half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
+    even = a == -b and len(turn) % 2 and (g(middle + half * u) == g(-middle - half * u)).all()
+    first = len(cuts) // 2 if even else 0  # the left half repeats the right
+
+    def turning(x):
+        """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
+        v, v1, v2 = (chebyshev.chebval((x - middle) / half, p) / half**k for k, p in enumerate(d))
+        if f is np.exp:
+            return 2 * v1, 2 * v2
+        size = v * v + tiny
+        return 2 * v * v1 / size, 2 * ((v1 * v1 + v * v2) / size - 2 * (v * v1 / size) ** 2)
+
+    tiny = 1e-18 * ends.max()
+    d = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
+    s, w = [], []
+    for lo, hi, rises in list(zip(cuts[:-1], cuts[1:], np.diff(ends) > 0, strict=True))[first:]:
+        x, dx, lift, dlift = _path(lo, hi, min(0.5, 0.3 * strip), turning)
+        sign = 1j if rises else -1j
+        z = x + sign * lift
+        s.append(square(z))
+        w.append(np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * dx * (1 + sign * dlift))
+    s, w = np.concatenate(s), np.concatenate(w) * (1 + even)
+    beyond = [g(np.array([50 * x]))[0] ** 2 for x in (a, b) if abs(x) == REACH]
+    low, high = min([*ends, *beyond]), max([*ends, *beyond])
+    keep = abs(w) > 1e-18
+    return (s[keep], w[keep]), float(low) if low > 1e-25 * high else 0.0, float(high)
+
+
+def _path(a, b, depth, turning):
+    """x, dx, lift(x), lift'(x): nodes over [a, b], crowding at ends that are fixed.
+
+    The lift starts at 45° from fixed ends, is at most depth, and turns s by about 1 radian at
+    most: it must not reach the poles from their other side.
+    """
+    fixed = [(side, end) for side, end in ((1, a), (-1, b)) if abs(end) != REACH]
+    depth = min(depth, (b - a) / 4)
+    middle = np.linspace(max(a, -4.5), min(b, 4.5), 103)[1:-1]
+    step = 0.12 * max(min(depth, 1.2 / np.quantile(abs(turning(middle)[0]), 0.95)), 0.02)
+    if len(fixed) == 1:  # distance from the fixed end: log(1 + e^v), v = τ − e^{−τ}
+        tau = np.arange(-3.6, b - a + 1, step)
+        v = tau - np.exp(-tau)
+        x = fixed[0][1] + fixed[0][0] * np.logaddexp(0, v)
+        dx = step * (1 + np.exp(-tau)) / (1 + np.exp(-v))
+    elif fixed:
+        half, step = (b - a) / 2, min(0.05, 2 * step / (b - a))
+        tau = np.arange(-3.4, 3.4 + step, step)
+        x = (a + b) / 2 + half * np.tanh(np.pi / 2 * np.sinh(tau))
+        dx = half * step * np.pi / 2 * np.cosh(tau) / np.cosh(np.pi / 2 * np.sinh(tau)) ** 2
+    else:
+        x = np.arange(a, b + step, step)
+        dx = np.full(x.shape, step)
+    turn, dturn = turning(x)
+    bump, dbump, mask, dmask = depth, 0.0, 1.0, 0.0
+    for side, end in fixed:
+        r = np.maximum(side * (x - end), 1e-300)
+        k = np.sqrt(1 + (r / depth) ** 2)
+        bump, dbump = bump * r / depth / k, dbump * r / depth / k + side * bump / depth / k**3
+        mask, dmask = (
+            mask * r / (r + 0.5),
+            dmask * r / (r + 0.5) + side * mask * 0.5 / (r + 0.5) ** 2,
+        )
+    q, dq = depth / 1.2 * turn * mask, depth / 1.2 * (dturn * mask + turn * dmask)
+    root = np.sqrt(1 + q * q)
+    return x, dx, bump / root, dbump / root - bump * q * dq / root**3

@@ -5,11 +5,20 @@
 True
 """
 
+from isolib.pages.free_addition import free_sum, turning
+from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.why_isometry import depth_and_conditioning
 
+_IN_ORDER = (
+    depth_and_conditioning,
+    stieltjes,
+    marchenko_pastur,
+    turning,
+    free_sum,
+    projection_atoms,
+    product_spectrum,
+)
+
 #: the browser tests draw each of these and compare with its function
-ALL = {
-    function.__name__.replace("_", "-"): function
-    for function in (depth_and_conditioning, stieltjes, marchenko_pastur)
-}
+ALL = {function.__name__.replace("_", "-"): function for function in _IN_ORDER}

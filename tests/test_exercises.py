@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import digamma
 
-from isolib import exercises
+from isolib import exercises, laws
 from isolib.laws import MarchenkoPastur
 
 LAYER = MarchenkoPastur(1 / 9, 2.0)
@@ -20,6 +20,21 @@ def density(s, r=1 / 9, v=2.0):
 
 
 #: key: (right answers, [(wrong answer, words of its hint)])
+def omega(v):
+    """ω at the upper edge of a semicircle of variance v plus ±1 (chapter 3)."""
+    return np.sqrt((2 + v + np.sqrt(v * v + 8 * v)) / 2)
+
+
+def top_of_sum(v):
+    w = omega(v)
+    return w + v * w / (w * w - 1)
+
+
+def top_of_masks(n):
+    """The upper edge for n half-masked orthogonal layers with σ_w² = 2 (chapter 4)."""
+    return n * (n / (n - 1)) ** (n - 1)
+
+
 ANSWERS = {
     "why-isometry/2": (
         [26, 26.0, np.int64(26), np.float32(26)],
@@ -62,6 +77,52 @@ ANSWERS = {
                 lambda s: MarchenkoPastur(9, 2.0).singular_values().density(s),
                 "outputs over inputs",
             ),
+        ],
+    ),
+    "free-addition/1": (
+        [3.5, 7 / 2],
+        [
+            (4.5, "sum of independent numbers"),
+            (1.5, "Fourth moments do not add"),
+            (5.5, "κ₄ = m₄ − 2m₂² = 1 − 2"),
+            (6.75, "one crosses, and"),
+            (5.75, "You used m₄ = κ₄ + 3κ₂²"),
+            (4.75, "classical κ₄ = m₄ − 3m₂² = −2 with"),
+            (2.5, "the classical cumulant. The free one"),
+        ],
+    ),
+    "free-addition/2": (
+        [top_of_sum, lambda v: (laws.Semicircle(v) + laws.Atoms([-1, 1], [0.5, 0.5])).edges()[-1]],
+        [
+            (lambda v: 1 + 2 * np.sqrt(v), "sum of the two largest"),
+            (omega, "That is ω at the edge"),
+            (lambda v: omega(v) ** 2, "That is ω² at the edge"),
+            (lambda v: top_of_sum(v * v), "Here v is the variance"),
+            (lambda v: 2 * np.sqrt(1 + v), "semicircle with the variance of the sum"),
+        ],
+    ),
+    "free-multiplication/1": (
+        [20, 20.0],
+        [
+            (10, "one of the two factors"),
+            (3.0**10 - 1, "relative variances that add"),
+            (21, "second moment"),
+            (np.sqrt(20), "standard deviation"),
+            (25, "not p(1 − p)"),
+            (20 * 4.0**10, "the mask halves"),
+        ],
+    ),
+    "free-multiplication/2": (
+        [top_of_masks, lambda n: (laws.Bernoulli(0.5).scaled(2) ** int(n)).edges()[-1]],
+        [
+            (lambda n: np.sqrt(top_of_masks(n)), "The upper edge of the law"),
+            (lambda n: top_of_masks(n) / 2**n, "The weights are missing"),
+            (lambda n: top_of_masks(n) / np.sqrt(2) ** n, "not with σ_w"),
+            (lambda n: (n + 1) * ((n + 1) / n) ** n, "Gaussian layers without masks"),
+            (lambda n: np.sqrt((n + 1) * ((n + 1) / n) ** n), "s_max for L Gaussian"),
+            (lambda n: np.e * (n - 0.5), "limit form for large L"),
+            (lambda n: np.e * (n + 0.5), "limit form for L Gaussian"),
+            (lambda n: 2.0**n, "would be negative"),
         ],
     ),
 }

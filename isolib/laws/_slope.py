@@ -15,7 +15,6 @@ import math
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from isolib import activations
 from isolib._check import finite, positive, positive_int
 from isolib.laws._base import Law
 from isolib.laws._classical import Atoms
@@ -39,6 +38,8 @@ class SquaredSlope(Law):
     """
 
     def __init__(self, activation, q: float):
+        from isolib import activations  # brings scipy.special: only who needs it waits for it
+
         self.activation, self.q = activations.get(activation), positive("q", q)
         root = math.sqrt(self.q)
         kinks = [k / root for k in self.activation.kinks if abs(k / root) < REACH]

@@ -113,7 +113,8 @@ def test_a_notebook_is_well_formed(name):
     ids = [cell.id for cell in notebook.cells]
     assert len(ids) == len(set(ids))
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert len(code) >= 5
+    chapter = re.match(r"\d\d-", name)  # back matter may have a cell or two only
+    assert len(code) >= (5 if chapter else 2)
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
     assert not re.search(RAW, markdown(notebook)), re.search(RAW, markdown(notebook))[0]
     assert markdown(notebook).count("$$") % 2 == 0
@@ -200,7 +201,8 @@ def test_numbers_are_the_pages(name, html):
     notebook = load(name)
     on_page, here = page_numbers(page), notebook_numbers(notebook)
     assert here == on_page
-    assert len(here["equations"]) >= 3 and len(here["statements"]) >= 5
+    if re.match(r"\d\d-", name):  # a chapter; back matter may number less
+        assert len(here["equations"]) >= 3 and len(here["statements"]) >= 5
     # and each numbered equation of the page is a tag here, once
     tags = re.findall(r"\\tag\{([\d.]+)\}", markdown(notebook))
     eqno = re.findall(r'<span class="eqno">\(([\d.]+)\)', page)

@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 
 from isolib._check import finite, in_range, positive_int
-from isolib.laws._series import cosines, cumulative, log_s_from_moments
+from isolib.laws._series import cosines, cumulative, log_s_from_moments, upper_log
 
 
 def points(name: str, z) -> np.ndarray:
@@ -173,7 +173,7 @@ class Law:
         lam = np.exp(-w)
         g, slope = self._green(lam)
         eta = 1 - 1 / (lam * g)
-        return np.log(eta) - w, -(g + lam * slope) / (lam * g * g) / eta - 1
+        return upper_log(eta) - w, -(g + lam * slope) / (lam * g * g) / eta - 1
 
     def _follow(self, name, f, target, start):
         """Solve f(u) = target, f giving value and slope, along the ray from 0 to target.

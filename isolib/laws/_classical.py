@@ -8,6 +8,7 @@ import numpy as np
 
 from isolib._check import finite, in_range, positive, positive_int
 from isolib.laws._base import Law, points
+from isolib.laws._series import upper_log
 
 
 def _edge_root(z: np.ndarray, a: float, b: float) -> np.ndarray:
@@ -199,7 +200,7 @@ class Atoms(Law):
         q, both = f / big, np.stack([self.w * self.x, self.w], 1)
         (n, d), (dn, dd) = (q @ both).T, ((q * (f - big)) @ both).T
         if product:
-            return np.log(n / d), dn / n - dd / d
+            return upper_log(n / d), dn / n - dd / d
         return -n / d, -(dn - n * dd / d) / d
 
 

@@ -42,12 +42,13 @@ def free_sum(factors) -> Law:
 def free_product(factors) -> Law:
     """The free product of [(law, n), ...], laws on [0, ∞)."""
     for law, _ in factors:
-        if isinstance(law, Law) and law._range()[0] < 0:
-            raise ValueError(
-                f"@ and ** need laws on [0, inf); {law!r} reaches {law._range()[0]:g}"
-            )
-    if any(isinstance(law, Law) and law._range()[1] == 0 for law, _ in factors):
-        return PointMass(0.0)
+        if isinstance(law, FreeProduct) or not isinstance(law, Law):
+            continue  # the one is on [0, ∞) by construction, the other is reported by _collect
+        lo, hi = law._range()
+        if lo < 0:
+            raise ValueError(f"@ and ** need laws on [0, inf); {law!r} reaches {lo:g}")
+        if hi == 0:
+            return PointMass(0.0)
     counts, size = _collect(factors, True)
     if not counts:
         return PointMass(_exp(size))

@@ -13,46 +13,12 @@ from functools import cached_property
 import numpy as np
 
 from isolib.laws._classical import Atoms
-from isolib.laws._equation import Equation
-from isolib.laws._series import cumulative
+from isolib.laws._equation import Equation, quiet
+from isolib.laws._piece import Piece
 
 __all__ = ["Engine", "Equation"]
 
-quiet = np.errstate(all="ignore")  # on what is not finite the mass, checked, would not be 1
 SMALL = 1e-10  # heights below this, in units of the distance to a pole, count as none
-
-
-class Piece:
-    """One interval of the continuous part: a table over α ∈ (0, π) of state, t and mass."""
-
-    def __init__(self, a, b, ends, point, n):
-        self.a, self.b, self.ends = a, b, ends  # the ends in p and in t
-        self.alpha = (np.arange(n) + 0.5) * np.pi / n
-        p = a + (b - a) * np.sin(self.alpha / 2) ** 2
-        self.u, self.t, density = point(p)
-        self.slope = density * (b - a) / 2 * np.sin(self.alpha)
-        self.mass = self.slope.sum() * np.pi / n
-
-    def guess(self, t):
-        """State at real t inside the piece, by interpolation: w is smooth in α, and α in β."""
-        lo, hi = self.ends
-        ends = np.array([0, np.pi])
-        beta = 2 * np.arcsin(np.sqrt(np.clip((t - lo) / (hi - lo), 0, 1)))
-        table = 2 * np.arcsin(np.sqrt(np.clip((self.t - lo) / (hi - lo), 0, 1)))
-        alpha = np.interp(
-            beta, *(np.concatenate([ends[:1], v, ends[1:]]) for v in (table, self.alpha))
-        )
-        u = np.array([np.interp(alpha, self.alpha, row) for row in self.u])
-        u[0] += np.maximum(t - hi, 0) * (self.u[0, -1] - self.u[0, -2]) / (self.t[-1] - self.t[-2])
-        return u  # an open piece goes on in a straight line: λ is a power of e^w near 0
-
-    def angle(self, p):
-        """α at parameter p."""
-        return 2 * np.arcsin(np.sqrt(np.clip((p - self.a) / (self.b - self.a), 0, 1)))
-
-    @cached_property
-    def cumulative(self):
-        return cumulative(self.slope)
 
 
 class Engine:
@@ -92,7 +58,7 @@ class Engine:
         y, todo = np.array(y), np.arange(x.size)
         for trial in range(150):
             v = y[todo]
-            t, dt, _h, size, _ = self.eq.at((x[todo] + 1j * v)[None])
+            t, dt, _, size, *_ = self.eq.at((x[todo] + 1j * v)[None])
             g, slope = t.imag / v, (dt.real - t.imag / v) / v
             low[todo] = np.where(g < 0, v, low[todo])
             high[todo] = np.where(g < 0, high[todo], v)
@@ -116,7 +82,7 @@ class Engine:
     def _point(self, x):
         y = self._height(x, np.full(x.shape, min(self.spread, self.eq.top / 2)))
         w = x + 1j * y
-        t, dt, h, _, _ = self.eq.at(w[None])
+        t, dt, h, *_ = self.eq.at(w[None])
         rate = abs(dt) ** 2 / np.maximum(dt.real, 1e-14)  # rounding where t' is 0, in a cusp
         return w[None], t.real, self.eq.mass(h) * np.minimum(rate, 1e14 * abs(dt))
 
@@ -274,19 +240,20 @@ class Engine:
 
     def _reach(self, t):
         """(targets that failed, states) at complex t inside D."""
-        u, ok = self.eq.newton(t, self._start(t))
-        if not ok.all():
-            path, v = self._path(t[~ok])
-            for target in path:
-                v, solved = self.eq.newton(target, v)
-            u[:, ~ok], ok[~ok] = v, solved
+        u, ok = self.eq.newton(t, self._start(t), 15)
+        for steps in (17, 129):  # whatever the path, inside D there is one solution
+            if not ok.all():
+                path, v = self._path(t[~ok], steps)
+                for target in path:
+                    v, solved = self.eq.newton(target, v)
+                u[:, ~ok], ok[~ok] = v, solved
         return t[~ok], u
 
     def _inside(self, t):
         failed, u = self._reach(t)
         if failed.size:
             raise ValueError(f"{self.name}: no solution at t = {failed[0]:.9g}")
-        _, slope, h, _, _ = self.eq.at(u)
+        _, slope, h, *_ = self.eq.at(u)
         dh = 1.0 if not self.eq.legs else 1 + self.eq.legs[0][0]._leg(u[0], self.eq.product)[1]
         return h, dh / slope
 
@@ -297,14 +264,34 @@ class Engine:
         h = t - self.eq.shift + self.log_mean
         return np.array([h + law._log_s_series(1)[0] for law, _ in self.eq.legs] or [h])
 
-    def _path(self, t):
-        """Targets from far away to t, all inside D, and the state at the first."""
-        steps = np.linspace(0, 1, 65)
+    def _path(self, t, steps):
+        """Targets from far above t down to t, all inside D, and the state at the first."""
+        steps = np.linspace(0, 1, steps)
         if not self.eq.product:
             far = 1j * 30 * (self.spread + abs(self.places).max())
             path = [t + far * 1e-15**s for s in steps]
-        else:
-            first = self.eq.shift - self.log_mean - 12 - 2 * np.log1p(self.spread)
-            across = [first + (t.real - first) * s + 0.5j * np.pi for s in steps]
-            path = across + [t.real + 0.5j * np.pi * (2 * t.imag / np.pi) ** s for s in steps]
-        return path, self._start(path[0])
+            return path, self._start(path[0])
+        spine, states = self._spine(t.real.max())
+        path = [t.real + 0.5j * np.pi * (2 * t.imag / np.pi) ** s for s in steps]
+        return path, np.array([np.interp(t.real, spine, row) for row in states])
+
+    def _spine(self, last):
+        """t at half height, Im t = π/2, from above the support to last, and the states there."""
+        if not hasattr(self, "_known"):
+            t = np.array([self.eq.shift - self.log_mean - 12 - 2 * np.log1p(self.spread)])
+            self._known = [
+                (t[0], self.eq.newton(t + 0.5j * np.pi, self._start(t + 0.5j * np.pi))[0])
+            ]
+        step = 0.5
+        while self._known[-1][0] < last:
+            t, u = self._known[-1]
+            ahead = t + step * max(self.eq.at(u)[1].real[0], 0.1)
+            v, ok = self.eq.newton(np.array([ahead + 0.5j * np.pi]), u, 8)
+            if ok[0]:
+                self._known.append((ahead, v))
+            step = min(1.5 * step, 0.5) if ok[0] else step / 2
+            if step < 1e-6:
+                raise ValueError(f"{self.name}: no solution at t = {ahead:.9g}")
+        return np.array([t for t, _ in self._known]), np.concatenate(
+            [u for _, u in self._known], 1
+        )

@@ -37,6 +37,8 @@ from __future__ import annotations
 
 import numpy as np
 
+quiet = np.errstate(all="ignore")  # what is not finite is found: by a residual, or by the mass
+
 
 class Equation:
     """t as a function of the state u = (w_1, …, w_k), or u = (h,) if there are no w.
@@ -54,11 +56,13 @@ class Equation:
         # each logarithm is off by a rounding, so n of them by n
         self.size = 1 + 0.1 * sum(n for _, n in [*legs, *rest])
 
+    @quiet
     def at(self, u):
-        """(t, dt/dw_1, h, size, moves): t and its slope with the other w following w_1.
+        """(t, dt/dw_1, h, size, agree, moves): t and its slope with the other w following w_1.
 
-        `moves(step)` is the Newton step of the whole state when w_1 moves by step; size is the
-        sum of the moduli of the terms, for judging a residual against rounding.
+        size is the sum of the moduli of the terms, for judging a residual against rounding; agree
+        says whether every w gives the same h; `moves(step)` is the Newton step of the whole state
+        when w_1 moves by step.
         """
         h = w = u[0]
         dh, t, dt, size = 1.0, w, 1.0, self.size + abs(w)
@@ -69,18 +73,19 @@ class Equation:
             t, dt = w - (n - 1) * phi, 1 - (n - 1) * dphi  # h may be infinite where t is not
         psi, dpsi = self._psi(h)
         t, dt, size = t - psi + self.shift, dt - dpsi * dh, size + abs(psi)
-        gains = []
+        gains, agree = [], np.ones(h.shape, bool)
         for (law, n), v in zip(self.legs[1:], u[1:], strict=True):
             phi, dphi = law._leg(v, self.product)
             gain, miss = 1 / (1 + dphi), h - v - phi
             t, dt = t - n * (phi + dphi * gain * miss), dt - n * dphi * gain * dh
             size = size + n * abs(phi)
             gains.append((gain, miss))
+            agree &= abs(gain * miss) <= 1e-12
 
         def moves(step):
             return np.array([step, *(gain * (dh * step + miss) for gain, miss in gains)])
 
-        return t, dt, h, size, moves
+        return t, dt, h, size, agree, moves
 
     def _psi(self, h):
         """Ψ(h) and Ψ'(h)."""
@@ -96,10 +101,12 @@ class Equation:
                 psi, slope = psi - n * value, slope + n * d / h**2
         return psi, slope
 
+    @quiet
     def mass(self, h):
         """The mass per unit of t on the real axis: −Im G/π for sums, Im z/π for products."""
         return ((1 / np.expm1(-h)).imag if self.product else (-1 / h).imag) / np.pi
 
+    @quiet
     def newton(self, t, u, steps=40):
         """Solve t(u) = t from u inside D; returns (u, whether each point is solved).
 
@@ -108,16 +115,15 @@ class Equation:
         u, ok = np.array(u), np.zeros(t.shape, bool)
         todo = np.arange(t.size)
         for _ in range(steps):
-            with np.errstate(all="ignore"):  # a wild step is found by its residual
-                value, slope, _h, size, moves = self.at(u[:, todo])
-                miss = t[todo] - value
-                step = moves(miss / slope)
-                y, dy = u[:, todo].imag, step.imag
-                room = np.where(dy < 0, -y / dy, (self.top - y) / dy)
-                room = np.where(dy == 0, np.inf, room)
-                part = np.minimum(1, 0.9 * room.min(0))
+            value, slope, _, size, agree, moves = self.at(u[:, todo])
+            miss = t[todo] - value
+            step = moves(miss / slope)
+            y, dy = u[:, todo].imag, step.imag
+            room = np.where(dy < 0, -y / dy, (self.top - y) / dy)
+            room = np.where(dy == 0, np.inf, room)
+            part = np.minimum(1, 0.9 * room.min(0))
             done = abs(miss) <= 4e-14 * size + 2e-15 * abs(slope * u[0, todo])
-            done &= abs(moves(0 * miss)).max(0) <= 1e-12  # and every w agrees about h
+            done &= agree
             good = np.isfinite(step).all(0)
             u[:, todo[good]] += (part * step)[:, good]
             ok[todo[done]] = True

@@ -39,7 +39,7 @@ class FreeLaw(Law):
         return (" @ " if self.product else " + ").join(names).join("()")
 
     def _key(self):
-        return frozenset(self.parts.items()), self.number
+        return frozenset(self.parts.items()), round(self.number, 11)
 
     def _parts(self, product):
         if product != self.product:

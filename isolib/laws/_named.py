@@ -91,6 +91,11 @@ class FromS(FreeProduct):
 class _Factor:
     """A factor of a free product that is known only by `_log_s`."""
 
+    projections: dict = {}
+
+    def _range(self):
+        return FreeProduct({self: 1} | self.projections, 0.0)._range()
+
     def atoms(self):
         """[(a, weight)] away from 0: where η = 1, t is finite there and dt/dη = weight > 0."""
         return []

@@ -109,3 +109,9 @@ def cumulative(slope: np.ndarray):
         np.concatenate([[0], mass, [a[0] * np.pi]]),
         np.concatenate([[ends[0]], slope, [ends[1]]]),
     )
+
+
+def upper_log(x: np.ndarray) -> np.ndarray:
+    """log x for arg x ∈ [0, π], where rounding may have put x just below the negative axis."""
+    value = np.log(x)
+    return np.where(value.imag < -1, value + 2j * np.pi, value)

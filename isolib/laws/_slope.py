@@ -18,6 +18,7 @@ from numpy.polynomial import chebyshev
 from isolib._check import finite, positive, positive_int
 from isolib.laws._base import Law
 from isolib.laws._classical import Atoms
+from isolib.laws._series import upper_log
 
 REACH = 9.0  # beyond it the normal law has mass 2e-19
 
@@ -128,7 +129,7 @@ class SquaredSlope(Law):
         f = 1 / (1 - np.exp(w)[:, None] * self._s)
         both = np.stack([self._w * self._s, self._w], 1)
         (n, d), (dn, dd) = (f @ both).T, ((f * f) @ both).T
-        return np.log(n / d), dn / n - dd / d
+        return upper_log(n / d), dn / n - dd / d
 
 
 def _normal(a, b):

@@ -8,6 +8,8 @@ that the grid missed would be missing from the mass, which is checked.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from isolib.laws._curve import Engine
@@ -16,7 +18,15 @@ from isolib.laws._curve import Engine
 class Tracked(Engine):
     """An `Engine` for an `Equation` with two legs or more."""
 
-    _grid = 801
+    @cached_property
+    def pieces(self):
+        """The pieces; a grid that missed a gap or a part of the support is made finer."""
+        self._grid = 801
+        try:
+            return Engine.pieces.func(self)
+        except ValueError:  # a point without a solution, or a mass that is not 1
+            self._grid = 3201
+            return Engine.pieces.func(self)
 
     def _bounds(self):
         """t below and above the support, and whether the support runs to λ = 0."""
@@ -28,7 +38,10 @@ class Tracked(Engine):
         lo = self.eq.shift - sum(n * np.log(pair[1]) for pair, n in ranges)
         if min(pair[0] for pair, _ in ranges) > 0:
             return lo, self.eq.shift - sum(n * np.log(pair[0]) for pair, n in ranges), False
-        return lo, lo + 45.0 * (1 + sum(n for _, n in ranges)), True
+        spine, states = self._spine(lo)
+        while self.eq.mass(self.eq.at(states[:, -1:])[2])[0] > 1e-15:  # as little as on the axis
+            spine, states = self._spine(spine[-1] + 1e-6)
+        return lo, spine[-1], True
 
     def _boundary(self, t):
         """(states at real t, whether each is inside D: then t is inside the support)."""
@@ -43,7 +56,7 @@ class Tracked(Engine):
         first, last, reaches_zero = self._bounds()
         grid = np.linspace(first, last, self._grid + 2)
         states, inside = self._boundary(grid[1:-1])
-        self.open = bool(inside[-1]) and reaches_zero
+        self.open = bool(reaches_zero and inside[-1])
         # the bounds themselves are no part of the support, unless it goes on beyond the last
         inside = np.concatenate([[False], inside, [self.open]])
         states = np.concatenate([states[:, :1], states, states[:, -1:]], 1)
@@ -59,22 +72,35 @@ class Tracked(Engine):
             trial, yes = self._settle(middle, u)
             good, bad = np.where(yes, middle, good), np.where(yes, bad, middle)
             u = np.where(yes, trial, u)
-        self.table = grid[inside], states[:, inside]
-        if reaches_zero and not self.open and len(good):  # an end where nothing is left is no edge
-            self.open = self.eq.mass(self.eq.at(u[:, -1:])[2])[0] < 1e-14
-            good = good[: len(good) - self.open]
-        edges = [*good, last] if self.open else list(good)
-        return [(a, b, a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        edges, tips = [*good, *[last] * self.open], np.concatenate([u, states[:, -1:]], 1)
+        self.tables = []
+        for i in range(0, len(edges), 2):
+            within = np.flatnonzero((edges[i] < grid) & (grid < edges[i + 1]) & inside)
+            beta = self._beta(np.array([edges[i], *grid[within], edges[i + 1]]), *edges[i : i + 2])
+            table = np.concatenate(
+                [tips[:, i : i + 1], states[:, within], tips[:, i + 1 : i + 2]], 1
+            )
+            self.tables.append((*edges[i : i + 2], beta, table))
+        return [(a, b, a, b) for a, b, _, _ in self.tables]
+
+    @staticmethod
+    def _beta(t, a, b):
+        """The angle in which a state is smooth at both edges."""
+        return 2 * np.arcsin(np.sqrt(np.clip((t - a) / (b - a), 0, 1)))
 
     def _point(self, t):
-        grid, states = self.table
-        u, inside = self._settle(t, np.array([np.interp(t, grid, row) for row in states]))
+        guess = np.zeros((len(self.tables[0][3]), t.size), complex)
+        for a, b, beta, table in self.tables:
+            here = (a <= t) & ((t <= b) | self.open)
+            guess[:, here] = [np.interp(self._beta(t[here], a, b), beta, row) for row in table]
+        u, inside = self._settle(t, guess)
         if not inside.all():
             u[:, ~inside], inside[~inside] = self._boundary(t[~inside])
+        for edge in (end for a, b, *_ in self.tables for end in (a, b)):
+            inside |= abs(t - edge) <= 1e-10 * (1 + abs(edge))  # the density is 0 there
         if not inside.all():
             raise ValueError(f"{self.name}: no solution at t = {t[~inside][0]:.9g}")
-        h = self.eq.at(u)[2]
-        return u, t, self.eq.mass(h)
+        return u, t, self.eq.mass(self.eq.at(u)[2])
 
     def _rescue(self, piece, t):
         return self._point(t)[0] if t.size else np.zeros((len(piece.u), 0), complex)

@@ -125,8 +125,8 @@ def fixed_point(activation, sigma_w2: float, sigma_b2: float, *, start: float = 
 def critical_point(activation, q: float) -> tuple[float, float]:
     """(σ_w², σ_b²) at which q is the fixed point and χ = 1.
 
-    That lengths near q stay near it is not implied: for GELU with q < 3.56 and for SiLU the length
-    map is steeper than 1 there, and lengths leave.
+    That lengths near q stay near it is not implied: for GELU with q < 3.56 and SiLU with q < 14.3
+    the length map is steeper than 1 there, and lengths leave.
 
     Raises:
         ValueError: q ≤ 0, or no such point (σ_b² would be negative).

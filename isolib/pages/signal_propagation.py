@@ -11,22 +11,26 @@ from isolib.exercises import exercise, function_of, number
 from isolib.explore import Curve, Explorer, Frame
 
 _NAMES = {"tanh": "tanh", "hard tanh": "hard_tanh", "erf": "erf", "SELU": "selu"}
-_W = [0.6, 0.8, 1.0, 1.2, 1.5, 1.76, 2.0, 2.5, 3.0, 4.0]
-_B = [0.0, 0.01, 0.05, 0.2, 0.6]
+_W = [0.8, 1.0, 1.3, 1.76, 2.2, 3.0, 4.0]
+_B = [0.0, 0.01, 0.05, 0.3]
 # one uniform rule for whole maps at once: exact to the width of a line also across a kink
 _Z = np.linspace(-7, 7, 181)
 _P = np.exp(-_Z * _Z / 2)
 _P /= _P.sum()
 _C = np.linspace(0, 1, 41)
+_LOST = {0.0: "Lengths shrink to 0 here.", np.inf: "Lengths grow without bound here."}
 
 
 @lru_cache(maxsize=512)
 def _state(name, w, b):
-    """q*, χ at it, and the correlation map on _C; (0, χ at 0, None) where lengths shrink to 0."""
+    """q*, χ at it, and the correlation map on _C; None for the map where q* is 0 or infinite."""
     act = activations.get(name)
-    q = meanfield.fixed_point(act, w, b)
+    try:
+        q = meanfield.fixed_point(act, w, b)
+    except ValueError:  # lengths grow without bound (SELU)
+        return np.inf, np.nan, None
     if q < 1e-9:
-        return 0.0, w * float(act.slope(1e-9)) ** 2, None
+        return 0.0, np.nan, None
     u = np.sqrt(q) * _Z
     first, root = _P * act.phi(u), np.sqrt(np.clip(1 - _C**2, 0, None))
     second = act.phi(_C[:, None, None] * u[:, None] + root[:, None, None] * u)
@@ -45,7 +49,7 @@ def correlation_cobweb() -> Explorer:
         q, chi, mapped = _state(_NAMES[activation], w, b)
         if mapped is None:
             mapped = np.full_like(_C, np.nan)
-            path, text = [0.9, 0.9], f"χ = {chi:.3f}: lengths shrink to 0 here."
+            path, text = [0.9, 0.9], _LOST[q]
         else:
             path, c, passed = [0.9], 0.9, [0.9]
             for _ in range(200):
@@ -80,7 +84,7 @@ def correlation_cobweb() -> Explorer:
         ylim=(0, 1),
         xlabel="correlation in one layer",
         ylabel="in the next",
-        start={"activation": 0, "w": 7, "b": 2},
+        start={"activation": 0, "w": 4, "b": 2},
     )
 
 
@@ -94,10 +98,10 @@ def phase_diagram() -> Explorer:
     def frame(activation, w, b):
         name, line = _NAMES[activation], lines[activation]
         q, chi, mapped = _state(name, w, b)
-        text = f"χ = {chi:.3f}, {_phase(chi)}"
         if mapped is None:
-            text = f"Lengths shrink to 0: {text}."
+            text = _LOST[q]
         else:
+            text = f"χ = {chi:.3f}, {_phase(chi)}"
             act = activations.get(name)
             pull = meanfield.length_slope(act, w, q)
             grow = "grows" if chi > 1 else "falls"
@@ -124,7 +128,7 @@ def phase_diagram() -> Explorer:
         ylim=(-0.03, 0.8),
         xlabel="σ_w²",
         ylabel="σ_b²",
-        start={"activation": 0, "w": 5, "b": 2},
+        start={"activation": 0, "w": 3, "b": 2},
     )
 
 

@@ -14,11 +14,11 @@ _NAMES = {"tanh": "tanh", "hard tanh": "hard_tanh", "erf": "erf", "SELU": "selu"
 _W = [0.8, 1.0, 1.3, 1.76, 2.2, 3.0, 4.0]
 _B = [0.0, 0.01, 0.05, 0.3]
 # one uniform rule for whole maps at once: exact to the width of a line also across a kink
-_Z = np.linspace(-7, 7, 181)
+_Z = np.linspace(-7, 7, 141)
 _P = np.exp(-_Z * _Z / 2)
 _P /= _P.sum()
 _C = np.linspace(0, 1, 41)
-_LOST = {0.0: "Lengths shrink to 0 here.", np.inf: "Lengths grow without bound here."}
+_LOST = {0.0: "lengths shrink to 0.", np.inf: "lengths grow without bound."}
 
 
 @lru_cache(maxsize=512)
@@ -38,6 +38,10 @@ def _state(name, w, b):
     return q, meanfield.chi(act, w, q), (w * mean + b) / q
 
 
+def _where(activation, w, b):
+    return f"{activation}, σ_w² = {w:g}, σ_b² = {b:g}: "
+
+
 def _phase(chi):
     return "ordered" if chi < 0.995 else "chaotic" if chi > 1.005 else "nearly critical"
 
@@ -47,31 +51,25 @@ def correlation_cobweb() -> Explorer:
 
     def frame(activation, w, b):
         q, chi, mapped = _state(_NAMES[activation], w, b)
-        if mapped is None:
-            mapped = np.full_like(_C, np.nan)
-            path, text = [0.9, 0.9], _LOST[q]
+        x, passed, text = _C, [0.9], _LOST.get(q)
+        if mapped is None:  # nothing to draw
+            x = mapped = np.zeros(2)
         else:
-            path, c, passed = [0.9], 0.9, [0.9]
             for _ in range(200):
-                c = float(np.interp(c, _C, mapped))
-                passed.append(c)
-            for c, after in zip(passed[:14], passed[1:15], strict=True):
-                path += [c, after]
-            path = path[: 2 * 14]
+                passed.append(float(np.interp(passed[-1], _C, mapped)))
             text = (
                 f"q* = {q:.3f}, χ = {chi:.3f}, {_phase(chi)}. From 0.9 the correlation is "
                 f"{passed[5]:.3f} after 5 layers, {passed[20]:.3f} after 20, "
                 f"{passed[200]:.3f} after 200."
             )
-        xs = np.repeat(path[::2], 2)[: len(path)]
-        ys = np.append(path[:1], np.repeat(path[1::2], 2))[: len(path)]
+        steps = np.repeat(passed[:16], 2)  # to the map and to the diagonal by turns
         return Frame(
             [
-                Curve("correlation map", _C, mapped, "theory"),
+                Curve("correlation map", x, mapped, "theory"),
                 Curve("diagonal", [0, 1], [0, 1], color=6),
-                Curve("path from 0.9", xs, ys, color=1),
+                Curve("path from 0.9", steps[:-1], steps[1:], color=1),
             ],
-            text,
+            _where(activation, w, b) + text,
         )
 
     return Explorer(
@@ -84,7 +82,7 @@ def correlation_cobweb() -> Explorer:
         ylim=(0, 1),
         xlabel="correlation in one layer",
         ylabel="in the next",
-        start={"activation": 0, "w": 4, "b": 2},
+        start={"activation": 0, "w": 6, "b": 2},
     )
 
 
@@ -115,7 +113,7 @@ def phase_diagram() -> Explorer:
                 Curve("χ = 1", line[:, 0], line[:, 1], "theory"),
                 Curve("here", [w], [b], "points", 1),
             ],
-            text,
+            _where(activation, w, b) + text,
         )
 
     return Explorer(

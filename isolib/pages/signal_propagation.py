@@ -66,7 +66,7 @@ def correlation_cobweb() -> Explorer:
         return Frame(
             [
                 Curve("correlation map", x, mapped, "theory"),
-                Curve("diagonal", [0, 1], [0, 1], color=6),
+                Curve("diagonal", [0, 1], [0, 1], color=2),
                 Curve("path from 0.9", steps[:-1], steps[1:], color=1),
             ],
             _where(activation, w, b) + text,
@@ -89,7 +89,7 @@ def correlation_cobweb() -> Explorer:
 def phase_diagram() -> Explorer:
     """Chapter 5: the critical line of an activation, and what holds at a point of the plane."""
     lines = {
-        label: np.array([meanfield.critical_point(name, q) for q in np.geomspace(0.003, 9, 24)])
+        label: np.array([meanfield.critical_point(name, q) for q in np.linspace(0.1, 3, 40) ** 2])
         for label, name in _NAMES.items()
     }
 
@@ -103,7 +103,7 @@ def phase_diagram() -> Explorer:
             act = activations.get(name)
             pull = meanfield.length_slope(act, w, q)
             grow = "grows" if chi > 1 else "falls"
-            rate = f", it {grow} e-fold in {1 / abs(np.log(chi)):.1f} layers"
+            rate = f", it {grow} e-fold in {1 / abs(np.log(chi)):.4g} layers"
             text = (
                 f"q* = {q:.4g}, ξ_q = {-1 / np.log(pull):.2f}. {text}; mean squared gradient "
                 f"after 100 layers {chi**100:.2g}{rate if abs(chi - 1) > 1e-6 else ''}."

@@ -490,9 +490,11 @@ def drawn(svg) -> dict:
         """(svg) => {
           const curves = {};
           for (const node of svg.querySelectorAll('[data-curve]')) {
-            const curve = (curves[node.dataset.curve] ||= {circles: [], paths: []});
+            const curve = (curves[node.dataset.curve] ||= {circles: [], paths: [], lines: []});
             if (node.tagName === 'circle')
               curve.circles.push(['cx', 'cy'].map((k) => Number(node.getAttribute(k))));
+            else if (node.tagName === 'line')
+              curve.lines.push([Number(node.getAttribute('x1')), Number(node.dataset.weight)]);
             else curve.paths.push(node.getAttribute('d'));
           }
           return {xlim: JSON.parse(svg.dataset.xlim), ylim: JSON.parse(svg.dataset.ylim),
@@ -508,11 +510,22 @@ def check_picture(root, explorer, indices):
     assert picture["xlim"] == pytest.approx(list(frame.xlim or explorer.xlim))
     assert picture["ylim"] == pytest.approx(list(frame.ylim or explorer.ylim))
     assert root.locator("output").inner_text() == frame.readout
-    assert list(picture["curves"]) == [c.label for c in frame.curves]
+    drawn_ones = [c.label for c in frame.curves if c.kind != "atoms" or len(c.x)]
+    assert list(picture["curves"]) == drawn_ones
+    assert root.locator(".isolib-legend > span").count() == len(drawn_ones)
     count = 0
     for curve in frame.curves:
         x, y = np.asarray(curve.x, float), np.asarray(curve.y, float)
+        if curve.label not in drawn_ones:
+            continue
         shown = picture["curves"][curve.label]
+        if curve.kind == "atoms":
+            px, weights = np.array(shown["lines"]).T
+            np.testing.assert_allclose(weights, y, rtol=5.1e-5)
+            ends = BOX["left"], W - BOX["right"]
+            same_drawing(explorer.xscale, picture["xlim"], px, *ends, x, curve.label)
+            count += len(px)
+            continue
         if curve.kind == "points":
             keep = np.isfinite(y)
             x, y, points = x[keep], y[keep], shown["circles"]

@@ -50,7 +50,9 @@ def free_sum() -> Explorer:
         eigenvalues = np.linalg.eigvalsh(np.diag(_middle(a, n)) + (q * _middle(b, n)) @ q.T)
         lo, hi = law._range()
         margin = 0.06 * (hi - lo)
-        heights, ends = np.histogram(eigenvalues, bins=40, range=(lo - margin, hi + margin))
+        places, weights = zip(*law.atoms(), strict=True) if law.atoms() else ((), ())
+        off = np.all([abs(eigenvalues - p) > 1e-6 for p in [*places, hi + 1]], axis=0)
+        heights, ends = np.histogram(eigenvalues[off], bins=40, range=(lo - margin, hi + margin))
         heights = heights / n / np.diff(ends)
         x, y = _curve(law, 111)
         intervals = ", ".join(f"[{a:.3f}, {b:.3f}]" for a, b in law.support())
@@ -62,6 +64,7 @@ def free_sum() -> Explorer:
         curves = [
             Curve("A + QBQᵀ, one matrix", ends, heights, "steps"),
             Curve("free convolution", x, y, "theory"),
+            Curve("atom, with its weight", places, weights, "atoms"),
         ]
         # densities may be infinite at an edge, and atoms tall: keep the middle readable
         top = 1.3 * min(np.quantile(y, 0.85), 3.0)

@@ -249,6 +249,13 @@ LOOK = r"""() => {
     raw,
     broken: [...document.images].filter((i) => i.complete && i.naturalWidth === 0 && i.src)
       .map((i) => i.src.slice(0, 80)),
+    // a display formula in its column: what the formula needs, and what the column gives
+    wide: [...document.querySelectorAll('div.math')].filter((d) => d.checkVisibility())
+      .map((d) => [d.querySelector('mjx-container'), d]).filter(([m, d]) => m &&
+        Math.max(m.scrollWidth - m.clientWidth, d.scrollWidth - d.clientWidth) > 1)
+      .map(([m, d]) => `${m.scrollWidth} px in ${d.clientWidth} px: ` +
+        (d.querySelector('mjx-assistive-mml') || d).textContent.replace(/\s+/g, ' ').slice(0, 80)),
+    displays: document.querySelectorAll('div.math').length,
     copy: [...document.querySelectorAll('div.cell_input div.highlight')]
       .filter((d) => !d.querySelector('.copybtn')).length,
     titles: [...document.querySelectorAll('h1')].filter((h) => h.checkVisibility()).length,
@@ -385,6 +392,25 @@ def test_every_formula_is_rendered(either, pages):
             assert seen["places"] == pages[name].formulas, name
         total += seen["containers"]
     assert total > 300
+
+
+@pytest.mark.browser
+def test_no_display_formula_is_wider_than_its_column(visits):
+    """At the width of a laptop; on a phone a formula may scroll in its own box."""
+    assert sum(visit.seen["displays"] for visit in visits.values()) > 100
+    wide = [f"{name}: {line}" for name, v in visits.items() for line in v.seen["wide"]]
+    assert not wide, "break these into aligned lines: " + "; ".join(wide)
+
+
+@pytest.mark.browser
+def test_the_width_of_a_formula_is_seen_at_all(browser, html):
+    """A column made narrow on purpose: the check above would have seen it."""
+    page = browser.new_page(viewport=DESK)
+    page.goto((html / "book/foundations/random-matrices.html").as_uri())
+    page.evaluate(WAIT)
+    page.add_style_tag(content="div.math { max-width: 120px }")
+    assert len(page.evaluate(LOOK)["wide"]) > 3
+    page.close()
 
 
 @pytest.mark.browser

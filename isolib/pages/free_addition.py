@@ -20,10 +20,15 @@ def _middle(law: laws.Law, n: int) -> np.ndarray:
 
 
 def _curve(law: laws.Law, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points dense at the edges and the density there, zero between intervals."""
-    per = max(12, count // len(law.support())) | 1  # odd, so that the middle is a point
-    xs, ys = [], []
+    """Points dense at the edges, and at a cusp in the middle; zero between intervals."""
+    pieces = []
     for lo, hi in law.support():
+        middle = (lo + hi) / 2
+        cusp = law.density(middle) < 1e-6
+        pieces += [(lo, middle), (middle, hi)] if cusp else [(lo, hi)]
+    per = max(12, count // len(pieces)) | 1  # odd, so that the middle is a point
+    xs, ys = [], []
+    for lo, hi in pieces:
         x = lo + (hi - lo) * np.sin(np.linspace(0, np.pi / 2, per)) ** 2
         xs.append(x)
         ys.append(np.concatenate([[0.0], law.density(x[1:-1]), [0.0]]))

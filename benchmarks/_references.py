@@ -8,7 +8,6 @@ only root in its range, along the half circle |λ| = x to x. Newton at 30 digits
 
 from __future__ import annotations
 
-import mpmath
 import numpy as np
 from mpmath import mp
 from scipy.optimize import minimize_scalar

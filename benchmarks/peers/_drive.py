@@ -4,7 +4,7 @@ Only the standard library and NumPy: this runs in every environment. A tool's mo
 
     packages                      distributions whose versions are recorded
     settings(task) -> [label]     ways to ask for this law; NotImplementedError says it has none
-    solve(task, x, label)         the density at x, or one row for each root that it cannot tell apart
+    solve(task, x, label)         the density at x, or one row for each root it cannot tell apart
     prepare()                     optional: what a first call compiles, counted as importing
     reset()                       optional: forget what was computed before, for the next timing
 

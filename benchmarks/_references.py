@@ -208,7 +208,7 @@ def _continued(task, x, steps=200):
         far = -curve.value(curve.real(middle)).real > x
         lo, hi = np.where(far, middle, lo), np.where(far, hi, middle)
     w = curve.real(lo).astype(complex)
-    for angle in np.linspace(np.pi, 0, steps + 1)[1:]:
+    for angle in np.pi * np.linspace(1, 0, steps + 1)[1:] ** 2:  # finer towards the real axis
         for _ in range(6):
             value, slope = curve.value_and_slope(w)
             move = np.log(value / (x * np.exp(1j * angle))) / slope

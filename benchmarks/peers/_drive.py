@@ -5,7 +5,7 @@ Only the standard library and NumPy: this runs in every environment. A tool's mo
     packages                      distributions whose versions are recorded
     settings(task) -> [label]     ways to ask for this law; NotImplementedError says it has none
     solve(task, x, label)         the density at x, or one row for each root it cannot tell apart
-    prepare()                     optional: what a first call compiles, counted as importing
+    prepare()                     optional: what a first call compiles; counted as importing
     reset()                       optional: forget what was computed before, for the next timing
 
 Each way runs in a process of its own, which is ended at the time limit.
@@ -66,9 +66,9 @@ def main():
     spec = importlib.util.spec_from_file_location("tool", path)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    getattr(tool, "prepare", lambda: None)()
     with open(source) as file:
         job = json.load(file)
+    getattr(tool, "prepare", lambda: None)()
     answers, given_up = [], set()
     for task in job["tasks"]:
         series, answer = task.get("series"), {}
@@ -80,6 +80,8 @@ def main():
                 if "failed" in found and series:  # deeper will not be faster
                     given_up.add((series, label))
                 answer[label] = found
+                if found.get("failed", "").startswith("no answer"):
+                    break  # nor will the next way, which asks for more
         except NotImplementedError as error:
             answer = {"cannot": str(error)}
         answers.append(answer)

@@ -13,6 +13,7 @@ from freealg.distributions import DeformedWigner, FussCatalan, MarchenkoPastur
 
 packages = ["freealg", "scipy", "numba"]
 ETAS = {"default η": None, "η = 1e-6": 1e-6, "η = 1e-8": 1e-8, "η = 1e-10": 1e-10, "η = 0": 0.0}
+PRODUCT = {"kind": "marchenko-pastur product", "ratios": [0.5, 0.25]}
 #: degrees in m and in z of the curve
 FITS = {"marchenko-pastur product": (3, 2), "relu": (4, 5)}
 
@@ -26,9 +27,8 @@ def settings(task):
 
 
 def prepare():
-    """Numba compiles the fit at its first use and keeps it on disk: half a minute, once."""
-    product = {"kind": "marchenko-pastur product", "ratios": [0.5, 0.25]}
-    fitted(product, np.array([0.5, 1.0]), 100)
+    """Numba compiles the fit at its first use in each process: half a minute."""
+    fitted(PRODUCT, np.array([0.5, 1.0]), 100)
 
 
 def sample(task, n):

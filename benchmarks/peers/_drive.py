@@ -73,15 +73,16 @@ def main():
     for task in job["tasks"]:
         series, answer = task.get("series"), {}
         try:
-            for label in tool.settings(task):
+            labels = tool.settings(task)
+            for label in labels:
                 if (series, label) in given_up:
                     continue
-                found = run(tool, task, label, task["repeats"], job["limit"])
+                found = answer[label] = run(tool, task, label, task["repeats"], job["limit"])
+                late = found.get("failed", "").startswith("no answer")
                 if "failed" in found and series:  # deeper will not be faster
-                    given_up.add((series, label))
-                answer[label] = found
-                if found.get("failed", "").startswith("no answer"):
-                    break  # nor will the next way, which asks for more
+                    given_up |= {(series, other) for other in (labels if late else [label])}
+                if late:
+                    break  # nor will another way, which asks for as much
         except NotImplementedError as error:
             answer = {"cannot": str(error)}
         answers.append(answer)

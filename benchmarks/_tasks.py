@@ -18,7 +18,7 @@ TASKS = [
      "words": "semicircle of variance 1 ⊞ ½(δ₋₁ + δ₁)"},
     # its support begins at 0, but below 0.15 the density is under 1e-4 and falls to nothing
     {"name": "tanh 50", "kind": "tanh", "depth": 50, "sigma_w2": 1.05, "q": Q_TANH, "from": 0.15,
-     "words": "fifty orthogonal tanh layers, σ_w² = 1.05"},
+     "words": "fifty orthogonal tanh layers, σ_w² = 1.05, above λ = 0.15"},
 ]  # fmt: skip
 
 #: depths at which products of Gaussian layers are compared

@@ -49,9 +49,8 @@ def solve(task, x, label):
     d = DEGREES[label]
     roots = polynomial(task, d).evaluate_roots_float64(exact=False)
     mass = (np.arange(d) + 0.5) / d
-    place, at, stretch = roots, x, 1.0
-    if x[0] > 0:  # a law on the half line: the spline is in s = √λ, and what lies at 0 apart
-        place, at = np.sqrt(np.clip(roots, 0, None)), np.sqrt(x)
-        stretch = 1 / (2 * at)
-    keep = np.diff(place, prepend=0 if x[0] > 0 else -np.inf) > 0
-    return CubicSpline(place[keep], mass[keep])(at, 1) * stretch
+    if x[0] < 0:
+        return CubicSpline(roots, mass)(x, 1)
+    # on the half line in log λ, for a deep product has roots over many decades; what is at 0 apart
+    keep = np.diff(roots, prepend=0) > 1e-300
+    return CubicSpline(np.log(roots[keep]), mass[keep])(np.log(x), 1) / x

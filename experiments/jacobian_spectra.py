@@ -1,4 +1,4 @@
-"""Chapter 6: singular values of J in networks of width 1000, for Figures 2 and 3 of the 2017 paper.
+"""Chapter 6: singular values of J in networks of width 1000, for Figures 2 and 3 of 2017.
 
 Every activation sees the same weights, layer by layer, so that a layer is drawn once. Stored are
 quantiles and a few numbers for each network and depth, not the singular values themselves.

@@ -7,6 +7,7 @@ True
 
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
+from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.why_isometry import depth_and_conditioning
 
@@ -18,6 +19,7 @@ _IN_ORDER = (
     free_sum,
     projection_atoms,
     product_spectrum,
+    network_spectrum,
 )
 
 #: the browser tests draw each of these and compare with its function

@@ -1,4 +1,4 @@
-"""The law of J Jᵀ of feedforward networks: its two moments and its mass, and networks of width 200.
+"""The law of J Jᵀ of feedforward networks: two moments, mass, edges, and networks of width 200.
 
 The moments are those of chapter 6, χ^L and χ^{2L} L(μ₂/μ₁² − 1 − s₁), with μ_k computed by
 Gaussian quadrature: another route than the law's own.

@@ -48,7 +48,7 @@ def network_spectrum() -> Explorer:
         "Singular values of J at criticality, largest first",
         frame,
         {"network": _NETWORKS, "depth": [2, 5, 10, 20, 50, 200],
-         "q": [0.01, 0.03, 0.1, 0.3, 1.0]},
+         "q": [0.01, 0.05, 0.2, 1.0]},
         {"network": "network", "depth": "depth L", "q": "q*"},
         xlim=(0, 1),
         ylim=(1e-3, 50),

@@ -27,7 +27,7 @@ def network_spectrum() -> Explorer:
 
     From the limit law alone, at χ = 1: s against the share of singular values that are larger.
     """
-    share = np.concatenate([[0.0], np.linspace(0.01, 0.99, 36), [1.0]])
+    share = np.concatenate([[0.0], np.linspace(0.01, 0.99, 36), [0.998]])
 
     def frame(network, depth, q):
         activation, weights = network

@@ -37,7 +37,8 @@ def network_spectrum() -> Explorer:
         heavy = [(np.sqrt(x), w) for x, w in law.atoms() if x > 0 and w > 1e-6]
         atom = "".join(f" Weight {w:.3g} sits at s = {x:.3f}." for x, w in heavy)
         text = (
-            f"L = {depth}: s_max = {s[0]:.3f}; variance of the law of JJᵀ {law.variance:.3g}; "
+            f"{activation.replace('_', ' ')}, {weights}, L = {depth}, q* = {q:g}: s_max = "
+            f"{s[0]:.3f}; variance of the law of JJᵀ {law.variance:.3g}; "
             f"{near:.0%} of them have s² between 1/2 and 2.{atom}"
         )
         curve = Curve("singular values", share, np.maximum(s, 5e-4), "theory")

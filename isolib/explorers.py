@@ -8,6 +8,7 @@ True
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.jacobian_spectra import network_spectrum
+from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.why_isometry import depth_and_conditioning
 
@@ -20,6 +21,7 @@ _IN_ORDER = (
     projection_atoms,
     product_spectrum,
     network_spectrum,
+    mode_learning,
 )
 
 #: the browser tests draw each of these and compare with its function

@@ -7,6 +7,7 @@ True
 
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
+from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
@@ -22,6 +23,7 @@ _IN_ORDER = (
     product_spectrum,
     correlation_cobweb,
     phase_diagram,
+    network_spectrum,
     mode_learning,
 )
 

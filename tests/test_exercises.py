@@ -30,6 +30,12 @@ def top_of_sum(v):
     return w + v * w / (w * w - 1)
 
 
+def top_of_gaussian_relu(n):
+    """s_max for n ReLU layers with Gaussian weights of variance 2/N (chapter 6)."""
+    z = (1 - n + np.sqrt((n - 1) ** 2 + 2 * n)) / (2 * n)
+    return np.sqrt((1 + z) * (z + 0.5) ** n * 2**n / z)
+
+
 def top_of_masks(n):
     """The upper edge for n half-masked orthogonal layers with σ_w² = 2 (chapter 4)."""
     return n * (n / (n - 1)) ** (n - 1)
@@ -154,6 +160,29 @@ ANSWERS = {
             (lambda n: np.e * (n - 0.5), "limit form for large L"),
             (lambda n: np.e * (n + 0.5), "limit form for L Gaussian"),
             (lambda n: 2.0**n, "would be negative"),
+        ],
+    ),
+    "jacobian-spectra/1": (
+        [0.6, 3 / 5],
+        [
+            (0.98**20, "count dimensions"),
+            (0.4, "lost at some layer"),
+            (0.98, "the rank of J"),
+            (0.02, "atom at 0"),
+            (0.98**-10, "s_max itself"),
+            (0.98**-20, "s_max², the place"),
+            (0.38, "the continuous part"),
+        ],
+    ),
+    "jacobian-spectra/2": (
+        [top_of_gaussian_relu],
+        [
+            (lambda n: top_of_gaussian_relu(n) ** 2, "That is s_max²"),
+            (lambda n: np.sqrt(top_of_masks(n)), "orthogonal weights"),
+            (lambda n: np.sqrt((n + 1) * (1 + 1 / n) ** n), "without the ReLU"),
+            (lambda n: np.sqrt(2 * np.e * n), "leading term"),
+            (lambda n: top_of_gaussian_relu(n) * 2 ** (-n / 2), "weights are missing"),
+            (lambda n: np.sqrt(1 + 2 * n), "second moment"),
         ],
     ),
 }

@@ -8,6 +8,7 @@ True
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
+from isolib.pages.spectral_universality import universality
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -18,6 +19,7 @@ _IN_ORDER = (
     free_sum,
     projection_atoms,
     product_spectrum,
+    universality,
 )
 
 #: the browser tests draw each of these and compare with its function

@@ -101,7 +101,7 @@ def test_the_printed_code_runs_and_has_the_predicted_spectrum(activation):
     x *= ((d.q - d.sigma_b2) / d.sigma_w2 / x.square().mean()).sqrt()
     j = torch.autograd.functional.jacobian(net, x)
     s2 = torch.linalg.svdvals(j).numpy() ** 2
-    found = compare(d.law, s2, atom_tol=1e-6)
+    found = compare(d.law, s2, atom_tol=1e-4)  # float32
     # the mean square of the N slopes of a layer fluctuates, in L layers by √(L v/N) in all
     spread = np.sqrt(d.law.variance / width)
     assert abs(np.log(s2.mean())) < 4 * spread

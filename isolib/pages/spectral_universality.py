@@ -37,11 +37,11 @@ def bernoulli_curve(v, angles):
 
 def universality() -> Explorer:
     """Chapter 7: the two classes at σ₀², and the finite networks that approach them."""
-    values, depths = [0.05, 0.1, 0.25, 0.5, 0.9, 1.5, 3.0], [10, 30, 100]
+    values, depths = [0.05, 0.1, 0.25, 0.5, 0.9, 1.5, 3.0], [10, 100]
 
     def tanh_law(v, depth):
         lo, hi = 1e-8, 30.0
-        for _ in range(50):
+        for _ in range(36):
             q = np.sqrt(lo * hi)
             lo, hi = (q, hi) if spectra.layer_variance("tanh", q) * depth < v else (lo, q)
         return spectra.feedforward("tanh", depth, critical_point("tanh", q)[0], q)

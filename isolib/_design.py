@@ -106,11 +106,13 @@ def design(
         raise ValueError("architecture='residual' is not designed yet: it comes with chapter 12")
     variance = positive("variance", variance)
 
-    def costs(q):
-        """L v on the critical line, ∞ off it."""
+    def costs(q, most=np.inf):
+        """L v on the critical line, ∞ off it (which is not asked where L v is too large)."""
         try:
-            critical_point(act, q)
-            return depth * layer_variance(act, q)
+            cost = depth * layer_variance(act, q)
+            if cost <= most:
+                critical_point(act, q)
+            return cost
         except ValueError:
             return np.inf
 
@@ -137,10 +139,11 @@ def _largest(costs, target):
     grid = np.geomspace(1, 1e-10, 61)
     before = None
     for q in grid:
-        if costs(q) <= target:
-            for _ in range(50 if before else 0):
+        if costs(q, target) <= target:
+            for _ in range(32 if before else 0):
                 middle = np.sqrt(q * before)
-                q, before = (middle, before) if costs(middle) <= target else (q, middle)
+                good = costs(middle, target) <= target
+                q, before = (middle, before) if good else (q, middle)
             return float(q), costs(q)
         before = q
     grid = np.concatenate([grid, np.geomspace(1.2, 1e3, 40)])

@@ -7,6 +7,7 @@ True
 
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
+from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.spectral_universality import universality
 from isolib.pages.why_isometry import depth_and_conditioning
@@ -20,6 +21,7 @@ _IN_ORDER = (
     projection_atoms,
     product_spectrum,
     universality,
+    mode_learning,
 )
 
 #: the browser tests draw each of these and compare with its function

@@ -52,6 +52,15 @@ def bent(outer):
 
 
 ANSWERS = {
+    "linear-dynamics/2": (
+        [lambda depth: 2 / (depth * 1.5 ** (2 - 2 / depth))],
+        [
+            (lambda depth: 1 / (depth * 1.5 ** (2 - 2 / depth)), "not only 1/κ"),
+            (lambda depth: 2 / (depth * 1.5**2), "exponent of s"),
+            (lambda depth: 2 / 1.5 ** (2 - 2 / depth), "L terms"),
+        ],
+    ),
+    "linear-dynamics/4": ([9], [(8, "below ten"), (10, "one layer earlier")]),
     "why-isometry/2": (
         [26, 26.0, np.int64(26), np.float32(26)],
         [

@@ -36,7 +36,7 @@ class Stack(nn.Module):
             nn.init.orthogonal_(layer.weight, gain={gain:.9g})
             nn.init.normal_(layer.bias, std={std:.9g})
 
-    def forward(self, x):  # scale x to mean square {x2:.6g} an entry: then q = {q:.4g} throughout
+    def forward(self, x):  # mean square {x2:.6g} an entry keeps q = {q:.4g}
         for layer in self.layers:
             x = self.phi(layer(x))
         return x

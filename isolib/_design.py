@@ -159,8 +159,7 @@ def _phi(act):
         alpha = act.slope(-1.0) if act.name == "leaky_relu" else -float(act.phi(-1e3))
         if act in (activations.get(act.name), activations.get(act.name, alpha=alpha)):
             return f"lambda h: nn.functional.{act.name}(h, {alpha:g})"
-    known = act.name in _TORCH and act is activations.get(act.name)
-    return _TORCH[act.name] if known else "None"
+    return _TORCH[act.name] if act.name in _TORCH and act is activations.get(act.name) else "None"
 
 
 def _warnings(act, target, q, cost, law):

@@ -11,6 +11,7 @@ from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
+from isolib.pages.spectral_universality import universality
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -24,6 +25,7 @@ _IN_ORDER = (
     correlation_cobweb,
     phase_diagram,
     network_spectrum,
+    universality,
     mode_learning,
 )
 

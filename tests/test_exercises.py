@@ -199,6 +199,8 @@ ANSWERS = {
             (lambda n: np.sqrt(2 * np.e * n), "leading term"),
             (lambda n: top_of_gaussian_relu(n) * 2 ** (-n / 2), "weights are missing"),
             (lambda n: np.sqrt(1 + 2 * n), "second moment"),
+        ],
+    ),
     "spectral-universality/1": (
         [0.01, np.sqrt(0.1 / 1000)],
         [

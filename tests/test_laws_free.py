@@ -108,6 +108,14 @@ def test_powers_of_a_projection(p, n):
         assert len(atoms) == 1
 
 
+@pytest.mark.parametrize("p", [0.5, 0.95, 0.99])
+def test_a_written_s_has_no_spurious_edges_next_to_its_top_atom(p):
+    law = FromS(lambda z: 10 * (np.log(1 + z) - np.log(z + p)), at_zero=1 - p)
+    right(law, *sine_form(10, p))
+    assert law.edges() == pytest.approx((Bernoulli(p) ** 10).edges(), abs=1e-12)
+    np.testing.assert_allclose(law.atoms(), (Bernoulli(p) ** 10).atoms(), atol=1e-9)
+
+
 def test_the_atom_at_the_top():
     # σ_w² p = 1: p = .99, L = 10 has weight .900 at 1.1057 and a bulk that ends at .2607
     law = Bernoulli(0.99).scaled(1 / 0.99) ** 10
@@ -654,6 +662,10 @@ BAD = [
     (lambda: FromS(lambda z: np.log(1 + z)), r"FromS.*(mass|edge|turns)"),
     (lambda: FromS(lambda z: -(z**2)), r"FromS.*(mass|edge|turns)"),
     (lambda: FromS(lambda z: np.log(np.exp(-50 * np.log(1 + z)))), r"FromS.*(mass|edge|turns)"),
+    (
+        lambda: (Atoms([0, 1, 2], [0.2, 0.5, 0.3]) @ Atoms([0, 1, 3], [0.2, 0.5, 0.3])).edges(),
+        r"equal atoms at 0",
+    ),
     (lambda: free_cumulants([]), r"moments must be a list of at least one number"),
     (lambda: moments_from_cumulants([[1, 2]]), r"cumulants must be a list.*\(1, 2\)"),
     (lambda: free_cumulants([np.nan]), r"moments must be finite"),

@@ -58,6 +58,10 @@ class Law:
         """The ends of the continuous part's intervals, ascending; atoms are excluded."""
         return np.array([e for interval in self.support() for e in interval], dtype=float)
 
+    def _places(self) -> list[float]:
+        """Where the density is not smooth: edges, atoms, and what else a law knows."""
+        return [*self.edges(), *(x for x, _ in self.atoms())]
+
     def _range(self) -> tuple[float, float]:
         """The smallest and the largest point of the law, atoms included."""
         places = [*self.edges(), *(x for x, _ in self.atoms())]

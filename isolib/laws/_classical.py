@@ -173,14 +173,18 @@ class Atoms(Law):
         return list(zip(self.x.tolist(), self.w.tolist(), strict=True))
 
     def _key(self):
-        return tuple(self.x), tuple(self.w)
+        # to 13 digits: scaled there and back again is still the same law
+        return tuple(f"{v:.13g}" for v in (*self.x, *self.w))
 
     def _parts(self, product):
         if len(self.x) == 1:
             return [(PointMass(self.x[0]), 1)]
         if product and len(self.x) == 2 and self.x[0] == 0:
             return [(Bernoulli(self.w[1]), 1), (PointMass(self.x[1]), 1)]
-        if not product and self.x[0]:  # so that equal laws are met as equal
+        # so that equal laws are met as equal
+        if product and self.x[-1] != 1:
+            return [(Atoms(self.x / self.x[-1], self.w), 1), (PointMass(self.x[-1]), 1)]
+        if not product and self.x[0]:
             return [(Atoms(self.x - self.x[0], self.w), 1), (PointMass(self.x[0]), 1)]
         return [(self, 1)]
 

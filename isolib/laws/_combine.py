@@ -49,6 +49,8 @@ def free_product(factors) -> Law:
             raise ValueError(f"@ and ** need laws on [0, inf); {law!r} reaches {lo:g}")
         if hi == 0:
             return PointMass(0.0)
+    if [n for _, n in factors] == [1]:
+        return factors[0][0]
     counts, size = _collect(factors, True)
     if not counts:
         return PointMass(_exp(size))

@@ -18,17 +18,19 @@ from isolib.laws._piece import Piece
 
 __all__ = ["Engine", "Equation"]
 
+NOTHING = 1e-13  # a piece of less mass is rounding; if it is the last one, λ runs to 0
 SMALL = 1e-10  # heights below this, in units of the distance to a pole, count as none
 
 
 class Engine:
     """Pieces of the real curve of an `Equation` with at most one leg.
 
-    atoms: the total weight of the atoms; name: the law's, for messages.
+    atoms: their total weight; meetings: [(t, weight)] where atoms meet; name: for messages.
     """
 
-    def __init__(self, equation, atoms, name):
+    def __init__(self, equation, atoms, meetings, name):
         self.eq, self.atoms, self.name, self.open = equation, atoms, name, False
+        self.meetings = meetings
         parts = [*equation.legs, *equation.rest]
         if equation.product:
             series = [n * law._log_s_series(2) for law, n in parts]
@@ -39,15 +41,19 @@ class Engine:
         self.places = np.array([0.0])
         if equation.legs:
             law = equation.legs[0][0]
-            places = np.array([*law.edges(), *(x for x, _ in law.atoms())])
+            places = np.array(law._places())
             self.places = np.unique(-np.log(places[places > 0]) if equation.product else places)
         elif not equation.product:  # the pole of each R(1/h)
             self.places = np.unique(
                 [law.r * law.v if hasattr(law, "r") else 0 for law, _ in parts]
             )
         #: rounding in Im Φ: none to speak of for atoms, whose two sums are all but real
+        user = any(hasattr(law, "user") for law, _ in equation.rest)
         exact = not equation.legs or isinstance(equation.legs[0][0], Atoms)
-        self.noise = 0.0 if exact else 1e-14
+        # a user's logarithms of large z cancel next to the top atom, and those of 1 + z at λ = 0
+        self.noise = 1e-13 if user else 0.0 if exact else 1e-14
+        rough = any(getattr(law, "near", 1.0) == 0 for law, _ in equation.rest)
+        self.nothing = 1e-11 if rough else 1e-14 if self.noise else 1e-17
         self.spread = float(np.ptp(self.places) + np.sqrt(max(variance, 1e-20)))
 
     # ---- the graph y = f(x) -----------------------------------------------------------------
@@ -99,7 +105,7 @@ class Engine:
         """[(a, b, t_a, t_b)] with f > 0 exactly on the (a, b)."""
         far = 120.0 if self.eq.product else 1e3 * self.spread
         per = 16 if len(self.places) <= 64 else 4
-        fine = 5 if self.noise or any(hasattr(law, "user") for law, _ in self.eq.rest) else 11
+        fine = 5 if self.noise else 11
         decades = fine + np.log10(far / min(self.spread, far))
         offset = far * 10.0 ** -np.linspace(0, decades, int(per * decades))
         offset = np.concatenate([-offset, offset[::-1]])
@@ -115,12 +121,34 @@ class Engine:
             x[change], x[change + 1], inside[change], np.minimum(room[change], room[change + 1])
         )
         t = self.eq.at((edge + 0j)[None])[0].real if edge.size else edge
-        edge, t = list(edge), list(t)
+        edge, t = self._snap(list(edge), list(t))
         self.open = bool(len(edge) % 2)
-        if self.open:  # the curve runs to λ = 0: stop where nothing is left
-            edge.append(self._last(edge[-1], far))
-            t.append(self._point(np.array(edge[-1:]))[1][0])
+        if self.open:  # the curve runs to λ = 0
+            edge.append(edge[-1] + far)
+            t.append(np.inf)
+        if self.eq.product and edge:  # stop where what is left is rounding
+            x = np.linspace(*edge[-2:], 241)[1:-1]
+            gone = np.flatnonzero(self._point(x)[2] < self.nothing)
+            if gone.size or self.open:
+                self.open, edge[-1] = True, x[gone[0] if gone.size else -1]
+                t[-1] = self._point(np.array(edge[-1:]))[1][0]
         return list(zip(edge[::2], edge[1::2], t[::2], t[1::2], strict=True))
+
+    def _snap(self, edge, t):
+        """Edges with those at an atom of weight 0 put there exactly: t' is 0 in a pole of Φ."""
+        for place, weight in self.meetings:
+            if abs(weight) > 1e-12:
+                continue
+            ws = self.places if self.eq.legs else np.zeros(1)
+            value = self.eq.at((ws + 1e-7j * self.spread)[None])[0]
+            for w in ws[abs(value - place) < 1e-4 * (1 + abs(place))]:
+                near = [i for i, e in enumerate(edge) if abs(e - w) < 1e-3 * self.spread]
+                if len(near) == 1:
+                    edge[near[0]], t[near[0]] = w, place
+                elif sum(e < w for e in edge) % 2:  # inside: the curve touches the axis
+                    i = sum(e < w for e in edge)
+                    edge[i:i], t[i:i] = [w, w], [place, place]
+        return edge, t
 
     def _edges(self, lo, hi, lo_inside, room):
         """The points in the brackets where f becomes 0, that is t' = 0 on the real axis."""
@@ -137,49 +165,32 @@ class Engine:
             x = new
         return x
 
-    def _last(self, a, far):
-        x = a + np.linspace(0, far, 241)[1:]
-        _, _, density = self._point(x)
-        rough = any(getattr(law, "near", 1.0) == 0 for law, _ in self.eq.rest)
-        return x[min(np.flatnonzero(density > (1e-11 if rough else 1e-17))[-1] + 1, 239)]
-
-    def _at_dips(self, piece):
-        """A piece cut where the curve all but touches the real axis: nodes must crowd there."""
-        x, y = piece.u[0].real, piece.u[0].imag
-        before, after = np.maximum.accumulate(y), np.maximum.accumulate(y[::-1])[::-1]
-        i = 1 + np.flatnonzero((y[1:-1] < y[:-2]) & (y[1:-1] <= y[2:]))
-        i = i[y[i] < 0.3 * np.minimum(before[i], after[i])]
-        dips = []
-        for lo, hi in zip(x[i - 1], x[i + 1], strict=True):
-            for _ in range(8):
-                grid = np.linspace(lo, hi, 41)
-                k = self._height(grid, np.full(41, y.max())).argmin()
-                lo, hi = grid[max(k - 1, 0)], grid[min(k + 1, 40)]
-            dips.append((lo + hi) / 2)
-        cuts, off = np.array([piece.a, *dips, piece.b]), 1e-7 * (piece.b - piece.a)
-        # at the dip itself h may be infinite
-        t = [np.mean(self._point(x + off * np.array([-1, 1]))[1]) for x in dips]
-        ends = [piece.ends[0], *t, piece.ends[1]]
-        return list(zip(cuts[:-1], cuts[1:], ends[:-1], ends[1:], strict=True))
-
     # ---- the table --------------------------------------------------------------------------
     @cached_property
     def pieces(self):
-        """The pieces, with as many nodes as their masses need; raises if they do not sum to 1."""
-        intervals = self._intervals()
-        for n in (256, 512, 1024, 2048, 4096, 8192):
-            pieces = [Piece(a, b, (ta, tb), self._point, n) for a, b, ta, tb in intervals]
-            missing = 1 - self.atoms - sum(piece.mass for piece in pieces)
-            if abs(missing) < 1e-10:
-                break
-            if n == 256:
-                intervals = [part for piece in pieces for part in self._at_dips(piece)]
-        if not abs(missing) < 1e-6:
-            raise ValueError(f"{self.name}: the mass is {1 - missing:.9g}, not 1")
-        for piece in pieces:
+        """The pieces, cut in two until each is smooth; raises if their masses do not sum to 1."""
+        todo = [
+            Piece((a, b), (0, np.pi), ends, self._point, 128)
+            for a, b, *ends in self._intervals()
+        ]
+        kept = [piece for piece in todo if abs(piece.mass) > NOTHING]
+        self.open |= self.eq.product and kept[-1:] != todo[-1:]
+        done = []
+        while kept and len(done) + len(kept) < 100:  # the roughest first
+            piece = kept.pop(max(range(len(kept)), key=lambda i: kept[i].rough))
+            halves = piece.halves() if piece.rough > 1e-12 else []
+            if halves and sum(half.rough for half in halves) < 0.9 * piece.rough:
+                kept += halves
+            else:  # smooth, or rough by rounding
+                done.append(piece)
+        done += kept
+        total = self.atoms + sum(piece.mass for piece in done)
+        if not abs(total - 1) < 1e-6:
+            raise ValueError(f"{self.name}: the mass is {total:.9g}, not 1")
+        for piece in done:
             if not (np.diff(piece.t) > -1e-12 * (1 + abs(piece.t[1:]))).all():
                 raise ValueError(f"{self.name}: its curve turns back, so it is no law")
-        return pieces
+        return sorted(done, key=lambda piece: piece.t[0])
 
     @property
     def mass(self):
@@ -189,6 +200,8 @@ class Engine:
     def ends(self):
         """[(t, t)] of the intervals of the support; the last may run to ∞."""
         ends = []
+        if not self.pieces:
+            return ends
         for piece in self.pieces:  # pieces that meet make one interval
             start = ends.pop()[0] if ends and ends[-1][1] == piece.ends[0] else piece.ends[0]
             ends.append((start, piece.ends[1]))
@@ -200,12 +213,12 @@ class Engine:
 
     def at_mass(self, piece, mass):
         """t at which a piece has collected a mass."""
-        lo, hi = np.zeros(mass.shape), np.full(mass.shape, np.pi)
+        lo, hi = (np.full(mass.shape, end) for end in piece.angles)
         for _ in range(60):
             alpha = (lo + hi) / 2
             low = piece.cumulative(alpha) < mass
             lo, hi = np.where(low, alpha, lo), np.where(low, hi, alpha)
-        return self._point(piece.a + (piece.b - piece.a) * np.sin(lo / 2) ** 2)[1]
+        return self._point(piece.p(lo))[1]
 
     def locate(self, t):
         """(index of the piece or −1, state) at real t."""
@@ -222,11 +235,11 @@ class Engine:
 
     def _rescue(self, piece, t):
         """States by halving, for the few points next to an edge where Newton does not settle."""
-        lo, hi = np.zeros(t.shape), np.full(t.shape, np.pi)
+        lo, hi = (np.full(t.shape, end) for end in piece.angles)
         u = np.zeros((len(piece.u), t.size), complex)
         for _ in range(60 if t.size else 0):
             alpha = (lo + hi) / 2
-            u, value, _ = self._point(piece.a + (piece.b - piece.a) * np.sin(alpha / 2) ** 2)
+            u, value, _ = self._point(piece.p(alpha))
             lo, hi = np.where(value < t, alpha, lo), np.where(value < t, hi, alpha)
         if t.size and not (abs(value - t) <= 1e-9 * (1 + abs(t))).all():
             raise ValueError(f"{self.name}: no solution at t = {t[0]:.9g}")

@@ -64,6 +64,9 @@ class FreeLaw(Law):
             ):
                 legs[thin] = self.parts[thin]
         legs = sorted(legs.items(), key=lambda item: -_weight(item[0], 0.0))
+        heavy = [law for law, _ in legs if 0 < _weight(law, 0.0) == _weight(legs[0][0], 0.0)]
+        if self.product and len(heavy) > 1:  # no double h would tell their w apart near λ = 0
+            raise ValueError(f"@ does not take laws with equal atoms at 0: {heavy[0]}, {heavy[1]}")
         rest = [(law, n) for law, n in self.parts.items() if law not in dict(legs)]
         return legs, rest
 
@@ -76,21 +79,28 @@ class FreeLaw(Law):
         equation = _curve.Equation(legs, rest, self.product, shift)
         atoms = math.fsum(w for _, w in self._log_atoms)
         kind = _curve.Engine if len(legs) < 2 else _track.Tracked
-        return kind(equation, atoms, repr(self))
+        return kind(equation, atoms, self._meetings, repr(self))
 
     # ---- atoms ------------------------------------------------------------------------------
     @cached_property
-    def _log_atoms(self):
-        """[(t, weight)]: atoms of a sum at t, of a product at e^{−t} (∞ for an atom at 0)."""
+    def _meetings(self):
+        """[(t, weight)] where atoms of all parts meet: an atom if the weight is positive.
+
+        Atoms of a sum are at t, of a product at e^{−t}; that at 0 is left out.
+        """
         found = [(-self.number if self.product else self.number, 1.0)]
         for law, n in self.parts.items():
-            atoms = law.atoms() if n * max((w for _, w in law.atoms()), default=0) > n - 1 else []
-            if self.product:
-                atoms = [(-math.log(x), w) for x, w in atoms if x > 0]
+            atoms = [(x, w) for x, w in law.atoms() if not self.product or x > 0]
+            atoms = [(-math.log(x) if self.product else x, w) for x, w in atoms]
             found = [(t + n * x, w + n * v - n) for t, w in found for x, v in atoms]
-            found = [(t, w) for t, w in found if w > 1e-12]
+            found = sorted((p for p in found if p[1] > -1), key=lambda p: -p[1])[:99]
+        return found
+
+    @cached_property
+    def _log_atoms(self):
+        """[(t, weight)] of the atoms, t = ∞ for that of a product at 0."""
         zero = max(_weight(law, 0.0) for law in self.parts) if self.product else 0.0
-        return found + [(np.inf, zero)] * (zero > 0)
+        return [(t, w) for t, w in self._meetings if w > 1e-12] + [(np.inf, zero)] * (zero > 0)
 
     def atoms(self):
         return sorted((float(self._place(t)), float(w)) for t, w in self._log_atoms)
@@ -122,7 +132,7 @@ class FreeLaw(Law):
     def _quadrature(self):
         pieces = self._engine.pieces
         x = [self._place(piece.t) for piece in pieces]
-        w = [piece.slope * np.pi / len(piece.slope) for piece in pieces]
+        w = [piece.slope * piece.weights for piece in pieces]
         return np.concatenate([np.empty(0), *x]), np.concatenate([np.empty(0), *w])
 
     def _mass_below(self, t):

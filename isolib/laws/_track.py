@@ -21,12 +21,13 @@ class Tracked(Engine):
     @cached_property
     def pieces(self):
         """The pieces; a grid that missed a gap or a part of the support is made finer."""
-        self._grid = 801
-        try:
-            return Engine.pieces.func(self)
-        except ValueError:  # a point without a solution, or a mass that is not 1
-            self._grid = 3201
-            return Engine.pieces.func(self)
+        self.extra, error = np.empty(0), None
+        for self._grid in (401, 401, 1601, 1601, 6401):
+            try:
+                return Engine.pieces.func(self)
+            except ValueError as failure:  # a point without a solution, or a mass that is not 1
+                error = failure
+        raise error
 
     def _bounds(self):
         """t below and above the support, and whether the support runs to λ = 0."""
@@ -54,7 +55,12 @@ class Tracked(Engine):
 
     def _intervals(self):
         first, last, reaches_zero = self._bounds()
-        grid = np.linspace(first, last, self._grid + 2)
+        around = [t for t, w in self.meetings if w > -0.3 and first < t < last]
+        off = (last - first) * 10.0 ** -np.linspace(1, 10, 60)
+        near = (np.array(around)[:, None] + np.concatenate([-off, off])).ravel()
+        near = near[(first < near) & (near < last)]
+        grid = [np.linspace(first, last, self._grid + 2), near, self.extra]
+        grid = np.unique(np.concatenate(grid))
         states, inside = self._boundary(grid[1:-1])
         self.open = bool(reaches_zero and inside[-1])
         # the bounds themselves are no part of the support, unless it goes on beyond the last
@@ -98,7 +104,8 @@ class Tracked(Engine):
             u[:, ~inside], inside[~inside] = self._boundary(t[~inside])
         for edge in (end for a, b, *_ in self.tables for end in (a, b)):
             inside |= abs(t - edge) <= 1e-10 * (1 + abs(edge))  # the density is 0 there
-        if not inside.all():
+        if not inside.all():  # a gap, perhaps, that the grid stepped over: the next grid will not
+            self.extra = np.append(self.extra, t[~inside])
             raise ValueError(f"{self.name}: no solution at t = {t[~inside][0]:.9g}")
         return u, t, self.eq.mass(self.eq.at(u)[2])
 
@@ -107,6 +114,3 @@ class Tracked(Engine):
 
     def parameter(self, u, t):
         return t
-
-    def _at_dips(self, piece):
-        return [(piece.a, piece.b, *piece.ends)]

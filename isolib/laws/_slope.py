@@ -142,24 +142,48 @@ def _normal(a, b):
     return (hi - lo) / 2
 
 
-def _interpolant(g, a, b):
-    """(coefficients, f): g((a+b)/2 + (b−a)u/2) = f(chebval(u, coefficients)).
+class _Smooth:
+    """φ' on a stretch [a, b] and near it in the complex plane: f of a Chebyshev series.
 
-    f is exp if g has one sign, so that its small values are known as well as its large ones.
+    f is exp if φ' has one sign, so that its small values are known as well as its large ones.
     """
-    for n in (64, 128, 256, 512, 1024, 2048, 4096):
-        theta = np.pi * (np.arange(n) + 0.5) / n
-        value = g((a + b) / 2 + (b - a) / 2 * np.cos(theta))
-        one_sign = value.min() > 0 or value.max() < 0
-        value = np.log(abs(value)) if one_sign else value
-        wave = np.fft.fft(np.concatenate([value, value[::-1]]))[:n]
-        c = (wave * np.exp(-0.5j * np.pi * np.arange(n) / n)).real / n
-        c[0] /= 2
-        size, noise = abs(c).max(), abs(c[-n // 8 :]).max()
-        if noise < (1e-13 if n < 4096 else 1e-9) * size:
-            last = 1 + np.flatnonzero(abs(c) > max(4 * noise, 1e-16 * size))[-1]
-            return c[:last], np.exp if one_sign else np.asarray
-    raise ValueError(f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks")
+
+    def __init__(self, g, a, b):
+        self.middle, self.half = (a + b) / 2, (b - a) / 2
+        for n in (64, 128, 256, 512, 1024, 2048, 4096):
+            theta = np.pi * (np.arange(n) + 0.5) / n
+            value = g(self.middle + self.half * np.cos(theta))
+            one_sign = value.min() > 0 or value.max() < 0
+            value = np.log(abs(value)) if one_sign else value
+            wave = np.fft.fft(np.concatenate([value, value[::-1]]))[:n]
+            c = (wave * np.exp(-0.5j * np.pi * np.arange(n) / n)).real / n
+            c[0] /= 2
+            size, noise = abs(c).max(), abs(c[-n // 8 :]).max()
+            if noise < (1e-13 if n < 4096 else 1e-9) * size:
+                break
+        else:
+            raise ValueError(f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks")
+        c = c[: 1 + np.flatnonzero(abs(c) > max(4 * noise, 1e-16 * size))[-1]]
+        self.series = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
+        self.log, self.tiny = one_sign, 1e-18 * size**2
+        self.strip = self.half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
+
+    def _values(self, z, k):
+        u = (z - self.middle) / self.half
+        return [chebyshev.chebval(u, p) / self.half**i for i, p in enumerate(self.series[:k])]
+
+    def square(self, z):
+        """s = φ'²."""
+        (v,) = self._values(z, 1)
+        return np.exp(2 * v) if self.log else v * v
+
+    def turning(self, x):
+        """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
+        v, v1, v2 = self._values(x, 3)
+        if self.log:
+            return 2 * v1, 2 * v2
+        size = v * v + self.tiny
+        return 2 * v * v1 / size, 2 * ((v1 * v1 + v * v2) / size - 2 * (v * v1 / size) ** 2)
 
 
 def _contour(g, a, b):
@@ -167,67 +191,65 @@ def _contour(g, a, b):
 
     Nodes: s, weights, and both again on the real axis.
     """
-    # the interpolant is at home in an ellipse, thin at its ends: those at infinity go further out
-    left, right = a - 4 * (a == -REACH), b + 4 * (b == REACH)
-    c, f = _interpolant(g, left, right)
-    middle, half = (left + right) / 2, (right - left) / 2
-
-    def square(z):
-        return f(chebyshev.chebval((z - middle) / half, c)) ** 2
-
+    # a series is at home in an ellipse, thin at its ends: those at infinity go further out
+    z = np.linspace(a - 4 * (a == -REACH), b + 4 * (b == REACH), 4001)
+    signs = np.sign(g(z)) * (abs(g(z)) > 1e-290)
+    some = z[np.flatnonzero(signs)]
+    whole = _Smooth(g, some[0], some[-1])
     # where s turns: a change of sign of its slope, leaving out slopes that are rounding
-    u = (np.linspace(a, b, 2001) - middle) / half
-    rise = np.diff(g(middle + half * u) ** 2)
+    u = np.linspace(a, b, 2001)
+    rise = np.diff(g(u) ** 2)
     kept = np.flatnonzero(abs(rise) > 1e-12 * abs(rise).max())
     turn = np.flatnonzero(rise[kept[:-1]] * rise[kept[1:]] < 0)
     lo, hi, up = u[kept[turn]], u[kept[turn + 1] + 1], rise[kept[turn]]
     for _ in range(50):
         m = (lo + hi) / 2
-        value, d = chebyshev.chebval(m, c), chebyshev.chebval(m, chebyshev.chebder(c))
-        same = (d if f is np.exp else value * d) * up > 0
+        same = whole.turning(m)[0] * up > 0
         lo, hi = np.where(same, m, lo), np.where(same, hi, m)
-    cuts = np.array([a, *(middle + half * lo), b])
+    cuts = np.array([a, *lo, b])
     ends = g(cuts) ** 2
-    strip = half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
-    even = a == -b and len(turn) % 2 and (g(middle + half * u) == g(-middle - half * u)).all()
-    first = len(cuts) // 2 if even else 0  # the left half repeats the right
-
-    def turning(x):
-        """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
-        v, v1, v2 = (chebyshev.chebval((x - middle) / half, p) / half**k for k, p in enumerate(d))
-        if f is np.exp:
-            return 2 * v1, 2 * v2
-        size = v * v + tiny
-        return 2 * v * v1 / size, 2 * ((v1 * v1 + v * v2) / size - 2 * (v * v1 / size) ** 2)
-
-    def flattest(lo, hi):
-        """A depth at which s − s(±∞) is turned by a radian at most, if s(±∞) is not 0."""
-        far, out = (lo, 0) if lo == -REACH else (hi, -1)
-        limit = g(np.array([50 * far]))[0] ** 2 if abs(far) == REACH else 0.0
-        if f is np.exp or limit == 0 or abs(limit - ends[out]) > 1e-6 * ends.max():
-            return depth
-        off = abs(g(np.linspace(lo, hi, 4001)) ** 2 - limit)
-        rate = abs(np.diff(np.log(off[off > 1e-13 * ends.max()]))) * 4000 / (hi - lo)
-        return min(depth, 1.2 / max(rate[20:-20].max(initial=0), 1.0))
-
-    depth = min(0.5, 0.3 * strip)
-    tiny = 1e-18 * ends.max()
-    d = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
+    even = a == -b and len(turn) % 2 and (g(u) == g(-u)).all()
+    double, first = (2, len(cuts) // 2) if even else (1, 0)  # the left half repeats the right
     columns = []
     for lo, hi, rises in list(zip(cuts[:-1], cuts[1:], np.diff(ends) > 0, strict=True))[first:]:
-        x, dx, lift, dlift = _path(lo, hi, flattest(lo, hi), turning)
+        smooth, depth = whole, 0.5
+        if (lo == -REACH) != (hi == REACH) and not whole.log:
+            smooth, depth = _tail(g, z, signs, lo, hi) or whole, _depth(g, lo, hi, ends.max())
+        x, dx, lift, dlift = _path(lo, hi, min(depth, 0.3 * whole.strip), smooth.turning)
         sign = 1j if rises else -1j
-        z = x + sign * lift
-        bell = [np.exp(-v * v / 2) / math.sqrt(2 * math.pi) * dx for v in (z, x)]
-        columns.append([square(z), bell[0] * (1 + sign * dlift), g(x) ** 2, bell[1]])
-    s, w, x, v = (np.concatenate(column) for column in zip(*columns, strict=True))
-    double = 1 + even
-    beyond = [g(np.array([50 * x]))[0] ** 2 for x in (a, b) if abs(x) == REACH]
-    low, high = min([*ends, *beyond]), max([*ends, *beyond])
-    keep = abs(w) > 1e-18
-    low = float(low) if low > 1e-25 * high else 0.0
-    turns = np.array([*ends, *beyond])
-    return (s[keep], double * w[keep], x[keep], double * v[keep]), (low, float(high)), turns
+        path = x + sign * lift
+        s, s0 = smooth.square(path), g(x) ** 2
+        bell = [np.exp(-v * v / 2) / math.sqrt(2 * math.pi) * dx * double for v in (path, x)]
+        keep = (abs(bell[0]) > 1e-18) & (some[0] <= x) & (x <= some[-1])
+        s = s.real + 1j * np.maximum(s.imag, 0)  # below the axis it is rounding
+        columns.append([v[keep] for v in (s, bell[0] * (1 + sign * dlift), s0, bell[1])])
+    turns = [*ends, *(g(np.array([50 * x]))[0] ** 2 for x in (a, b) if abs(x) == REACH)]
+    low, high = float(min(turns)), float(max(turns))
+    nodes = [np.concatenate(column) for column in zip(*columns, strict=True)]
+    return nodes, (low if low > 1e-25 * high else 0.0, high), turns
+
+
+def _tail(g, z, signs, lo, hi):
+    """φ' from ±∞ to half way from the other end to the next zero, if it is of one sign there."""
+    z, signs = (z[::-1], signs[::-1]) if hi == REACH else (z, signs)
+    z, signs = z[signs != 0], signs[signs != 0]
+    other = np.flatnonzero(signs != signs[0])
+    alone = z[: other[0]] if other.size else z
+    near = lo if hi == REACH else hi
+    if alone.size < 50 or not min(alone) < near < max(alone):
+        return None
+    return _Smooth(g, *sorted((alone[0], (near + alone[-1]) / 2)))
+
+
+def _depth(g, lo, hi, size):
+    """The depth at which s − s(±∞) is turned by a radian at most, if s(±∞) is not 0."""
+    far = hi if hi == REACH else lo
+    limit, end = g(np.array([50 * far, far])) ** 2
+    if limit == 0 or abs(limit - end) > 1e-6 * size:
+        return 0.5
+    off = abs(g(np.linspace(lo, hi, 4001)) ** 2 - limit)
+    rate = abs(np.diff(np.log(off[off > 1e-13 * size]))) * 4000 / (hi - lo)
+    return min(0.5, 1.2 / max(rate[20:-20].max(initial=0), 1.0))
 
 
 def _path(a, b, depth, turning):
@@ -255,7 +277,7 @@ def _path(a, b, depth, turning):
             dx = np.full(x.shape, step)
         turn, dturn = turning(x)
         bump, dbump, mask, dmask = depth, 0.0, 1.0, 0.0
-        near = abs(x) < 5.5
+        near = abs(x) < 3
         for side, end in fixed:
             r = np.maximum(side * (x - end), 1e-300)
             k, m = np.sqrt(1 + (r / depth) ** 2), r / (r + 0.5)

@@ -30,7 +30,7 @@ class Engine:
 
     def __init__(self, equation, atoms, meetings, name):
         self.eq, self.atoms, self.name, self.open = equation, atoms, name, False
-        self.meetings = meetings
+        self.meetings, self.bias = meetings, (np.zeros(1), np.zeros(1))
         parts = [*equation.legs, *equation.rest]
         if equation.product:
             series = [n * law._log_s_series(2) for law, n in parts]
@@ -54,6 +54,10 @@ class Engine:
         self.noise = 1e-13 if user else 0.0 if exact else 1e-14
         rough = any(getattr(law, "near", 1.0) == 0 for law, _ in equation.rest)
         self.nothing = 1e-11 if rough else 1e-14 if self.noise else 1e-17
+        if self.noise:  # the rest of it shows where all should be real
+            size = abs(equation.at(min(self.places) - np.geomspace(0.1, 10, 6)[None] + 0j)[0].imag)
+            self.noise = max(self.noise, size[size < 1e-9].max(initial=0))
+        self.touches = self.noise and any(abs(weight) < 1e-12 for _, weight in meetings)
         self.spread = float(np.ptp(self.places) + np.sqrt(max(variance, 1e-20)))
 
     # ---- the graph y = f(x) -----------------------------------------------------------------
@@ -65,6 +69,7 @@ class Engine:
         for trial in range(150):
             v = y[todo]
             t, dt, _, size, *_ = self.eq.at((x[todo] + 1j * v)[None])
+            t = t - 1j * np.interp(x[todo], *self.bias)
             g, slope = t.imag / v, (dt.real - t.imag / v) / v
             low[todo] = np.where(g < 0, v, low[todo])
             high[todo] = np.where(g < 0, high[todo], v)
@@ -103,7 +108,7 @@ class Engine:
 
     def _intervals(self):
         """[(a, b, t_a, t_b)] with f > 0 exactly on the (a, b)."""
-        far = 120.0 if self.eq.product else 1e3 * self.spread
+        far = 120.0 + np.ptp(self.places) if self.eq.product else 1e3 * self.spread
         per = 16 if len(self.places) <= 64 else 4
         fine = 5 if self.noise else 11
         decades = fine + np.log10(far / min(self.spread, far))
@@ -120,8 +125,10 @@ class Engine:
         edge = self._edges(
             x[change], x[change + 1], inside[change], np.minimum(room[change], room[change + 1])
         )
-        t = self.eq.at((edge + 0j)[None])[0].real if edge.size else edge
-        edge, t = self._snap(list(edge), list(t))
+        t = self.eq.at((edge + 0j)[None])[0] if edge.size else edge
+        small = (abs(t.imag) < 1e-10) & (not self.touches)  # at an edge Im t should be 0: the rest is rounding
+        self.bias = (edge[small], t.imag[small]) if small.any() else self.bias
+        edge, t = self._snap(list(edge), list(t.real))
         self.open = bool(len(edge) % 2)
         if self.open:  # the curve runs to λ = 0
             edge.append(edge[-1] + far)
@@ -179,7 +186,9 @@ class Engine:
         while kept and len(done) + len(kept) < 100:  # the roughest first
             piece = kept.pop(max(range(len(kept)), key=lambda i: kept[i].rough))
             halves = piece.halves() if piece.rough > 1e-12 else []
-            if halves and sum(half.rough for half in halves) < 0.9 * piece.rough:
+            # a piece of more than 1e-9 is not rough by rounding, unless t' is 0 in a pole of Φ
+            worth = 0.9 if piece.rough < 1e-9 or self.touches else np.inf
+            if halves and sum(half.rough for half in halves) < worth * piece.rough:
                 kept += halves
             else:  # smooth, or rough by rounding
                 done.append(piece)

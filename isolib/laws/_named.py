@@ -143,6 +143,8 @@ class _Given(_Factor):
             )
 
         self._fit()
+        self.far = 0.0, np.zeros(2)
+        self.far = self._fit_far()
 
     def __repr__(self):
         return self.name
@@ -182,6 +184,10 @@ class _Given(_Factor):
         for law, n in self.projections.items():
             more, d = law._log_s(z, z1)
             value, slope = value - n * more, slope - n * d
+        radius, c = self.far
+        away = abs(z) * radius > 4  # where a user's logarithms of large z cancel
+        value[away] = np.polyval(c[::-1], 1 / z[away])
+        slope[away] = -np.polyval(np.polyder(c[::-1]), 1 / z[away]) / z[away] ** 2
         close = abs(rest) < self.near / 4
         if close.any():
             power, *c = self.coefficients
@@ -212,12 +218,17 @@ class _Given(_Factor):
                 return np.array(a[:k]) / radius ** np.arange(k)
         raise ValueError(f"{self.name}: log_s is not analytic at z = 0")
 
-    def atoms(self):
+    def _fit_far(self):
+        """(radius, coefficients) of log S as a power series in 1/z, if it is one at z = ∞."""
         for radius in (0.2, 0.05, 0.01):
             point, value = self._circle(radius, inverse=True)
-            a = [(value * (point / radius) ** j).real.mean() for j in range(-31, 32)]
-            analytic = np.abs(a[32:]).max() < 1e-10 > np.abs(a[:8]).max()
-            weight = 1 - a[30] / radius
-            if analytic and 1e-9 < weight < 1 + 1e-9:
-                return [(float(np.exp(-a[31])), float(min(weight, 1.0)))]
-        return []
+            a = np.array([(value * (point / radius) ** j).real.mean() for j in range(-31, 32)])
+            if np.abs(a[32:]).max() < 1e-10 > np.abs(a[:8]).max():
+                return radius, a[31:7:-1] / radius ** np.arange(24)
+        return 0.0, np.zeros(2)
+
+    def atoms(self):
+        """The atom away from 0: S(∞) = 1/a, and 1 − weight is the first coefficient in 1/z."""
+        radius, c = self.far
+        weight = round(1 - c[1], 9)
+        return [(float(np.exp(-c[0])), weight)] if radius and 0 <= weight <= 1 else []

@@ -95,7 +95,9 @@ class SquaredSlope(Law):
         return merged
 
     def _places(self):
-        return sorted({*self._turns, *(x for x, _ in self._fixed)})
+        x, w = self._quadrature
+        deepest = x[(w > 1e-14) & (x > 0)].min(initial=1.0)  # next to nothing of the law is below
+        return sorted({deepest, *self._turns, *(x for x, _ in self._fixed)})
 
     def moments(self, k):
         powers = np.arange(1, positive_int("k", k) + 1)

@@ -22,6 +22,18 @@ NOTHING = 1e-13  # a piece of less mass is rounding; if it is the last one, λ r
 SMALL = 1e-10  # heights below this, in units of the distance to a pole, count as none
 
 
+def snap(edge, t, w, place, near):
+    """Lists of edges and of t there, with those near w replaced by w, where t is place.
+
+    If the curve is inside on both sides of w, it touches the axis: two edges, and a piece on each
+    side. The numbers of edges before and near w tell.
+    """
+    before, after = (np.flatnonzero(s * (np.array(edge) - w) > near) for s in (-1, 1))
+    n = (len(edge) - len(before) - len(after)) % 2 or 2 * (len(before) % 2)
+    edge = [edge[i] for i in before] + [w] * n + [edge[i] for i in after]
+    return edge, [t[i] for i in before] + [place] * n + [t[i] for i in after]
+
+
 class Engine:
     """Pieces of the real curve of an `Equation` with at most one leg.
 
@@ -32,6 +44,7 @@ class Engine:
         self.eq, self.atoms, self.name, self.open = equation, atoms, name, False
         self.meetings, self.bias = meetings, (np.zeros(1), np.zeros(1))
         parts = [*equation.legs, *equation.rest]
+        self.zero = max(w for law, _ in parts for x, w in [*law.atoms(), (0, 0.0)] if x == 0)
         if equation.product:
             series = [n * law._log_s_series(2) for law, n in parts]
             self.log_mean, variance = -sum(a[0] for a in series), -sum(a[1] for a in series)
@@ -54,7 +67,7 @@ class Engine:
         self.noise = 1e-13 if user else 0.0 if exact else 1e-14
         rough = any(getattr(law, "near", 1.0) == 0 for law, _ in equation.rest)
         self.nothing = 1e-11 if rough else 1e-14 if self.noise else 1e-17
-        if self.noise:  # the rest of it shows where all should be real
+        if self.noise and len(equation.legs) < 2:  # the rest of it shows where all should be real
             size = abs(equation.at(min(self.places) - np.geomspace(0.1, 10, 6)[None] + 0j)[0].imag)
             self.noise = max(self.noise, size[size < 1e-9].max(initial=0))
         self.touches = self.noise and any(abs(weight) < 1e-12 for _, weight in meetings)
@@ -116,6 +129,7 @@ class Engine:
         offset = np.concatenate([-offset, offset[::-1]])
         x = np.unique((np.asarray(self.places)[:, None] + offset).ravel())
         x = x[(x > min(self.places) - far) & (x < max(self.places) + far)]
+        x = x[x < 700] if self.eq.product else x  # e^x is a double
         room = abs(x[:, None] - np.asarray(self.places)).min(1)
         x, room = x[room > 0], room[room > 0]
         inside = self._sign(x, room)[0]
@@ -131,30 +145,30 @@ class Engine:
         edge, t = self._snap(list(edge), list(t.real))
         self.open = bool(len(edge) % 2)
         if self.open:  # the curve runs to λ = 0
-            edge.append(edge[-1] + far)
+            edge.append(min(edge[-1] + far, 700))
             t.append(np.inf)
-        if self.eq.product and edge:  # stop where what is left is rounding
-            x = np.linspace(*edge[-2:], 241)[1:-1]
-            gone = np.flatnonzero(self._point(x)[2] < self.nothing)
-            if gone.size or self.open:
-                self.open, edge[-1] = True, x[gone[0] if gone.size else -1]
-                t[-1] = self._point(np.array(edge[-1:]))[1][0]
+        for i in range(0, len(edge) if self.eq.product else 0, 2):  # stop where all is rounding
+            x = np.linspace(*edge[i : i + 2], 241)[1:-1]
+            u, _, density = self._point(x)
+            left = abs(-1 / np.expm1(self.eq.at(u)[2]) - self.zero)  # 1 + z at λ = 0 is the atom
+            gone = np.flatnonzero((density < self.nothing) | (left < self.nothing))
+            if i and self.zero and left[0] < 1e-9:
+                self.open, edge, t = True, edge[:i], t[:i]
+                break
+            if gone.size or (self.open and i == len(edge) - 2):
+                edge = [*edge[: i + 1], x[gone[0] if gone.size else -1]]
+                self.open, t = True, [*t[: i + 1], self._point(np.array(edge[-1:]))[1][0]]
+                break
         return list(zip(edge[::2], edge[1::2], t[::2], t[1::2], strict=True))
 
     def _snap(self, edge, t):
         """Edges with those at an atom of weight 0 put there exactly: t' is 0 in a pole of Φ."""
+        ws = self.places if self.eq.legs else np.zeros(1)
         for place, weight in self.meetings:
-            if abs(weight) > 1e-12:
-                continue
-            ws = self.places if self.eq.legs else np.zeros(1)
-            value = self.eq.at((ws + 1e-7j * self.spread)[None])[0]
-            for w in ws[abs(value - place) < 1e-4 * (1 + abs(place))]:
-                near = [i for i, e in enumerate(edge) if abs(e - w) < 1e-3 * self.spread]
-                if len(near) == 1:
-                    edge[near[0]], t[near[0]] = w, place
-                elif sum(e < w for e in edge) % 2:  # inside: the curve touches the axis
-                    i = sum(e < w for e in edge)
-                    edge[i:i], t[i:i] = [w, w], [place, place]
+            if abs(weight) < 1e-12:
+                value = self.eq.at((ws + 1e-7j * self.spread)[None])[0]
+                for w in ws[abs(value - place) < 1e-4 * (1 + abs(place))]:
+                    edge, t = snap(edge, t, w, place, 1e-3 * self.spread)
         return edge, t
 
     def _edges(self, lo, hi, lo_inside, room):

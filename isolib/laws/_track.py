@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib.laws._curve import Engine
+from isolib.laws._curve import Engine, snap
 
 
 class Tracked(Engine):
@@ -56,7 +56,7 @@ class Tracked(Engine):
     def _intervals(self):
         first, last, reaches_zero = self._bounds()
         around = [t for t, w in self.meetings if w > -0.3 and first < t < last]
-        off = (last - first) * 10.0 ** -np.linspace(1, 10, 60)
+        off = (last - first) * 10.0 ** -np.linspace(1, 7, 50)
         near = (np.array(around)[:, None] + np.concatenate([-off, off])).ravel()
         near = near[(first < near) & (near < last)]
         grid = [np.linspace(first, last, self._grid + 2), near, self.extra]
@@ -78,7 +78,8 @@ class Tracked(Engine):
             trial, yes = self._settle(middle, u)
             good, bad = np.where(yes, middle, good), np.where(yes, bad, middle)
             u = np.where(yes, trial, u)
-        edges, tips = [*good, *[last] * self.open], np.concatenate([u, states[:, -1:]], 1)
+        edges, tips = self._snap([*good, *[last] * self.open], range(len(good) + self.open))
+        tips = np.concatenate([u, states[:, -1:]], 1)[:, tips]
         self.tables = []
         for i in range(0, len(edges), 2):
             within = np.flatnonzero((edges[i] < grid) & (grid < edges[i + 1]) & inside)
@@ -88,6 +89,14 @@ class Tracked(Engine):
             )
             self.tables.append((*edges[i : i + 2], beta, table))
         return [(a, b, a, b) for a, b, _, _ in self.tables]
+
+    def _snap(self, edges, index):
+        for place, weight in self.meetings:
+            if abs(weight) < 1e-12:
+                where = abs(np.array(edges) - place).argmin()
+                size = edges[-1] - edges[0]
+                edges, index = snap(edges, index, place, where, 1e-5 * size)
+        return edges, list(index)
 
     @staticmethod
     def _beta(t, a, b):

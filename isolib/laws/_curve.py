@@ -199,7 +199,7 @@ class Engine:
         done = []
         while kept and len(done) + len(kept) < 100:  # the roughest first
             piece = kept.pop(max(range(len(kept)), key=lambda i: kept[i].rough))
-            halves = piece.halves() if piece.rough > 1e-12 else []
+            halves = piece.halves() if piece.rough > 1e-11 else []
             # a piece of more than 1e-9 is not rough by rounding, unless t' is 0 in a pole of Φ
             worth = 0.9 if piece.rough < 1e-9 or self.touches else np.inf
             if halves and sum(half.rough for half in halves) < worth * piece.rough:

@@ -269,21 +269,6 @@ class FreeProduct(FreeLaw):
             log_s = log_s + n * np.log(law.s_transform(z))
         return np.exp(log_s)
 
-    def r_transform(self, g):
-        if any(not hasattr(law, "_log_s") for law in self.parts):
-            return super().r_transform(g)
-
-        def f(z):  # z S(z) = g, which goes on where G has stopped being invertible
-            z = np.where(np.isfinite(z), z, 0.5)
-            log_s, slope = -self.number, 0.0
-            for law, n in self.parts.items():
-                value, d = law._log_s(z, 1 + z)
-                log_s, slope = log_s + n * value, slope + n * d
-            return z * np.exp(log_s), (1 + z * slope) * np.exp(log_s)
-
-        _, z = self._follow("r_transform", f, points("g", g), lambda g: g * self.mean)
-        return 1 / self.s_transform(z)
-
 
 def _weight(law, place):
     return next((w for x, w in law.atoms() if x == place), 0.0)

@@ -7,6 +7,8 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from isolib.laws._series import cosines
+
 
 @cache
 def _rule(n):
@@ -51,11 +53,7 @@ class Piece:
     @cached_property
     def series(self):
         """Chebyshev coefficients of dF/dα."""
-        x, _ = _rule(self.n)
-        waves = np.cos(np.outer(np.arange(self.n), np.arccos(x)))
-        c = 2 * (waves @ self.slope) / self.n
-        c[0] /= 2
-        return c
+        return cosines(self.slope) * (-1.0) ** np.arange(self.n)
 
     @property
     def rough(self):

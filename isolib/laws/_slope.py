@@ -18,7 +18,7 @@ from numpy.polynomial import chebyshev
 from isolib._check import finite, positive, positive_int
 from isolib.laws._base import Law
 from isolib.laws._classical import Atoms
-from isolib.laws._series import upper_log
+from isolib.laws._series import cosines, upper_log
 
 REACH = 9.0  # beyond it the normal law has mass 2e-19
 
@@ -157,9 +157,7 @@ class _Smooth:
             value = g(self.middle + self.half * np.cos(theta))
             one_sign = value.min() > 0 or value.max() < 0
             value = np.log(abs(value)) if one_sign else value
-            wave = np.fft.fft(np.concatenate([value, value[::-1]]))[:n]
-            c = (wave * np.exp(-0.5j * np.pi * np.arange(n) / n)).real / n
-            c[0] /= 2
+            c = cosines(value)
             size, noise = abs(c).max(), abs(c[-n // 8 :]).max()
             if noise < (1e-13 if n < 4096 else 1e-9) * size:
                 break

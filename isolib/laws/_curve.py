@@ -2,8 +2,8 @@
 
 With one coordinate w the curve is a graph: over each x one height f(x), found by a bracketed
 Newton iteration (`Equation` has the proof). With several, t itself is the parameter. Each piece is
-sampled at p = a + (b−a) sin²(α/2); mass per unit of α is then smooth and even at both ends, so the
-midpoint rule and a cosine series give masses and the distribution to rounding, in logarithms.
+sampled at p = a + (b−a) sin²(α/2); mass per unit of α is then smooth up to both ends, so
+Chebyshev points give masses and the distribution to rounding, in logarithms.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from isolib.laws._classical import Atoms
 from isolib.laws._equation import Equation, quiet
-from isolib.laws._piece import Piece
+from isolib.laws._inside import Inside
+from isolib.laws._piece import Piece, cut
 
 __all__ = ["Engine", "Equation"]
 
@@ -34,44 +35,28 @@ def snap(edge, t, w, place, near):
     return edge, [t[i] for i in before] + [place] * n + [t[i] for i in after]
 
 
-class Engine:
+class Engine(Inside):
     """Pieces of the real curve of an `Equation` with at most one leg.
 
     atoms: their total weight; meetings: [(t, weight)] where atoms meet; name: for messages.
     """
 
     def __init__(self, equation, atoms, meetings, name):
-        self.eq, self.atoms, self.name, self.open = equation, atoms, name, False
-        self.meetings, self.bias = meetings, (np.zeros(1), np.zeros(1))
-        parts = [*equation.legs, *equation.rest]
-        self.zero = max(w for law, _ in parts for x, w in [*law.atoms(), (0, 0.0)] if x == 0)
-        if equation.product:
-            series = [n * law._log_s_series(2) for law, n in parts]
-            self.log_mean, variance = -sum(a[0] for a in series), -sum(a[1] for a in series)
-        else:
-            variance = sum(n * law.variance for law, n in parts)
-        #: where the first leg has atoms and edges, as w: sampled at all scales around them
-        self.places = np.array([0.0])
-        if equation.legs:
-            law = equation.legs[0][0]
-            places = np.array(law._places())
-            self.places = np.unique(-np.log(places[places > 0]) if equation.product else places)
-        elif not equation.product:  # the pole of each R(1/h)
-            self.places = np.unique(
-                [law.r * law.v if hasattr(law, "r") else 0 for law, _ in parts]
-            )
-        #: rounding in Im Φ: none to speak of for atoms, whose two sums are all but real
-        user = any(hasattr(law, "user") for law, _ in equation.rest)
+        super().__init__(equation, name)
+        self.atoms, self.meetings, self.open = atoms, meetings, False
+        laws = [law for law, _ in [*equation.legs, *equation.rest]]
+        self.zero = max(w for law in laws for x, w in [*law.atoms(), (0, 0.0)] if x == 0)
+        # rounding in Im t: none to speak of for atoms, whose two sums are all but real; a user's
+        # logarithms of large z cancel next to the top atom, and those of 1 + z at λ = 0
+        user = any(hasattr(law, "user") for law in laws)
         exact = not equation.legs or isinstance(equation.legs[0][0], Atoms)
-        # a user's logarithms of large z cancel next to the top atom, and those of 1 + z at λ = 0
-        self.noise = 1e-13 if user else 0.0 if exact else 1e-14
-        rough = any(getattr(law, "near", 1.0) == 0 for law, _ in equation.rest)
+        self.noise, self.bias = 1e-13 if user else 0.0 if exact else 1e-14, np.zeros((2, 1))
+        rough = any(getattr(law, "near", 1.0) == 0 for law in laws)
         self.nothing = 1e-11 if rough else 1e-14 if self.noise else 1e-17
         if self.noise and len(equation.legs) < 2:  # the rest of it shows where all should be real
             size = abs(equation.at(min(self.places) - np.geomspace(0.1, 10, 6)[None] + 0j)[0].imag)
             self.noise = max(self.noise, size[size < 1e-9].max(initial=0))
         self.touches = self.noise and any(abs(weight) < 1e-12 for _, weight in meetings)
-        self.spread = float(np.ptp(self.places) + np.sqrt(max(variance, 1e-20)))
 
     # ---- the graph y = f(x) -----------------------------------------------------------------
     @quiet
@@ -86,9 +71,8 @@ class Engine:
             g, slope = t.imag / v, (dt.real - t.imag / v) / v
             low[todo] = np.where(g < 0, v, low[todo])
             high[todo] = np.where(g < 0, high[todo], v)
-            new = np.sqrt(
-                np.maximum(v * v - 2 * v * g / slope, 0)
-            )  # Newton in y², in which g is smooth
+            # Newton in y², in which g is smooth
+            new = np.sqrt(np.maximum(v * v - 2 * v * g / slope, 0))
             lo, hi = low[todo], high[todo]
             outside = ~((lo < new) & (new < hi)) | (trial > 30)  # then halve
             middle = np.where(np.isinf(hi), 4 * v, np.where(lo > 0, np.sqrt(lo * hi), hi / 16))
@@ -140,8 +124,9 @@ class Engine:
             x[change], x[change + 1], inside[change], np.minimum(room[change], room[change + 1])
         )
         t = self.eq.at((edge + 0j)[None])[0] if edge.size else edge
-        small = (abs(t.imag) < 1e-10) & (not self.touches)  # at an edge Im t should be 0: the rest is rounding
-        self.bias = (edge[small], t.imag[small]) if small.any() else self.bias
+        small = abs(t.imag) < 1e-10  # at an edge Im t should be 0: the rest is rounding
+        if small.any() and not self.touches:
+            self.bias = edge[small], t.imag[small]
         edge, t = self._snap(list(edge), list(t.real))
         self.open = bool(len(edge) % 2)
         if self.open:  # the curve runs to λ = 0
@@ -190,23 +175,10 @@ class Engine:
     @cached_property
     def pieces(self):
         """The pieces, cut in two until each is smooth; raises if their masses do not sum to 1."""
-        todo = [
-            Piece((a, b), (0, np.pi), ends, self._point, 128)
-            for a, b, *ends in self._intervals()
-        ]
+        todo = [Piece(*part[:2], part[2:], self._point) for part in self._intervals()]
         kept = [piece for piece in todo if abs(piece.mass) > NOTHING]
         self.open |= self.eq.product and kept[-1:] != todo[-1:]
-        done = []
-        while kept and len(done) + len(kept) < 100:  # the roughest first
-            piece = kept.pop(max(range(len(kept)), key=lambda i: kept[i].rough))
-            halves = piece.halves() if piece.rough > 1e-11 else []
-            # a piece of more than 1e-9 is not rough by rounding, unless t' is 0 in a pole of Φ
-            worth = 0.9 if piece.rough < 1e-9 or self.touches else np.inf
-            if halves and sum(half.rough for half in halves) < worth * piece.rough:
-                kept += halves
-            else:  # smooth, or rough by rounding
-                done.append(piece)
-        done += kept
+        done = cut(kept, self.touches)
         total = self.atoms + sum(piece.mass for piece in done)
         if not abs(total - 1) < 1e-6:
             raise ValueError(f"{self.name}: the mass is {total:.9g}, not 1")
@@ -223,12 +195,10 @@ class Engine:
     def ends(self):
         """[(t, t)] of the intervals of the support; the last may run to ∞."""
         ends = []
-        if not self.pieces:
-            return ends
         for piece in self.pieces:  # pieces that meet make one interval
             start = ends.pop()[0] if ends and ends[-1][1] == piece.ends[0] else piece.ends[0]
             ends.append((start, piece.ends[1]))
-        return ends[:-1] + [(ends[-1][0], np.inf)] if self.open else ends
+        return ends[:-1] + [(ends[-1][0], np.inf)] if self.open and ends else ends
 
     def parameter(self, u, t):
         """The parameter of the pieces at located points: x = Re w."""
@@ -236,12 +206,7 @@ class Engine:
 
     def at_mass(self, piece, mass):
         """t at which a piece has collected a mass."""
-        lo, hi = (np.full(mass.shape, end) for end in piece.angles)
-        for _ in range(60):
-            alpha = (lo + hi) / 2
-            low = piece.cumulative(alpha) < mass
-            lo, hi = np.where(low, alpha, lo), np.where(low, hi, alpha)
-        return self._point(piece.p(lo))[1]
+        return self._point(piece.p(piece.where(piece.cumulative, mass)))[1]
 
     def locate(self, t):
         """(index of the piece or −1, state) at real t."""
@@ -258,76 +223,10 @@ class Engine:
 
     def _rescue(self, piece, t):
         """States by halving, for the few points next to an edge where Newton does not settle."""
-        lo, hi = (np.full(t.shape, end) for end in piece.angles)
-        u = np.zeros((len(piece.u), t.size), complex)
-        for _ in range(60 if t.size else 0):
-            alpha = (lo + hi) / 2
-            u, value, _ = self._point(piece.p(alpha))
-            lo, hi = np.where(value < t, alpha, lo), np.where(value < t, hi, alpha)
-        if t.size and not (abs(value - t) <= 1e-9 * (1 + abs(t))).all():
+        if not t.size:
+            return piece.u[:, :0]
+        alpha = piece.where(lambda alpha: self._point(piece.p(alpha))[1], t)
+        u, value, _ = self._point(piece.p(alpha))
+        if not (abs(value - t) <= 1e-9 * (1 + abs(t))).all():
             raise ValueError(f"{self.name}: no solution at t = {t[0]:.9g}")
         return u
-
-    def solve(self, t):
-        """(h, dh/dt) at complex t inside D."""
-        flat = t.ravel()
-        h, slope = self._inside(flat)
-        return h.reshape(t.shape), slope.reshape(t.shape)
-
-    def _reach(self, t):
-        """(targets that failed, states) at complex t inside D."""
-        u, ok = self.eq.newton(t, self._start(t), 15)
-        for steps in (17, 129):  # whatever the path, inside D there is one solution
-            if not ok.all():
-                path, v = self._path(t[~ok], steps)
-                for target in path:
-                    v, solved = self.eq.newton(target, v)
-                u[:, ~ok], ok[~ok] = v, solved
-        return t[~ok], u
-
-    def _inside(self, t):
-        failed, u = self._reach(t)
-        if failed.size:
-            raise ValueError(f"{self.name}: no solution at t = {failed[0]:.9g}")
-        _, slope, h, *_ = self.eq.at(u)
-        dh = 1.0 if not self.eq.legs else 1 + self.eq.legs[0][0]._leg(u[0], self.eq.product)[1]
-        return h, dh / slope
-
-    def _start(self, t):
-        """The state at t far from the support."""
-        if not self.eq.product:
-            return np.array([t for _ in range(max(len(self.eq.legs), 1))])
-        h = t - self.eq.shift + self.log_mean
-        return np.array([h + law._log_s_series(1)[0] for law, _ in self.eq.legs] or [h])
-
-    def _path(self, t, steps):
-        """Targets from far above t down to t, all inside D, and the state at the first."""
-        steps = np.linspace(0, 1, steps)
-        if not self.eq.product:
-            far = 1j * 30 * (self.spread + abs(self.places).max())
-            path = [t + far * 1e-15**s for s in steps]
-            return path, self._start(path[0])
-        spine, states = self._spine(t.real.max())
-        path = [t.real + 0.5j * np.pi * (2 * t.imag / np.pi) ** s for s in steps]
-        return path, np.array([np.interp(t.real, spine, row) for row in states])
-
-    def _spine(self, last):
-        """t at half height, Im t = π/2, from above the support to last, and the states there."""
-        if not hasattr(self, "_known"):
-            t = np.array([self.eq.shift - self.log_mean - 12 - 2 * np.log1p(self.spread)])
-            self._known = [
-                (t[0], self.eq.newton(t + 0.5j * np.pi, self._start(t + 0.5j * np.pi))[0])
-            ]
-        step = 0.5
-        while self._known[-1][0] < last:
-            t, u = self._known[-1]
-            ahead = t + step * max(self.eq.at(u)[1].real[0], 0.1)
-            v, ok = self.eq.newton(np.array([ahead + 0.5j * np.pi]), u, 8)
-            if ok[0]:
-                self._known.append((ahead, v))
-            step = min(1.5 * step, 0.5) if ok[0] else step / 2
-            if step < 1e-6:
-                raise ValueError(f"{self.name}: no solution at t = {ahead:.9g}")
-        return np.array([t for t, _ in self._known]), np.concatenate(
-            [u for _, u in self._known], 1
-        )

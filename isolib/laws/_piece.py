@@ -9,6 +9,8 @@ from numpy.polynomial import chebyshev
 
 from isolib.laws._series import cosines
 
+N = 128  # points on a piece
+
 
 @cache
 def _rule(n):
@@ -26,19 +28,14 @@ class Piece:
     also at the ends, so Chebyshev points in α find it to rounding. ends: t at both ends.
     """
 
-    def __init__(self, interval, angles, ends, point, n):
-        self.interval, self.angles, self.ends, self.point, self.n = interval, angles, ends, point, n
-        x, self.weights = _rule(n)
-        self.alpha = self._alpha(x)
-        self.weights = self.weights * (angles[1] - angles[0]) / 2
-        a, b = interval
+    def __init__(self, a, b, ends, point, angles=(0, np.pi)):
+        self.interval, self.angles, self.ends, self.point = (a, b), angles, ends, point
+        x, weights = _rule(N)
+        lo, hi = angles
+        self.weights, self.alpha = weights * (hi - lo) / 2, (lo + hi) / 2 + (hi - lo) / 2 * x
         self.u, self.t, density = point(self.p(self.alpha))
         self.slope = density * (b - a) / 2 * np.sin(self.alpha)
         self.mass = (self.slope * self.weights).sum()
-
-    def _alpha(self, x):
-        lo, hi = self.angles
-        return (lo + hi) / 2 + (hi - lo) / 2 * x
 
     def p(self, alpha):
         """The parameter at an angle."""
@@ -53,20 +50,20 @@ class Piece:
     @cached_property
     def series(self):
         """Chebyshev coefficients of dF/dα."""
-        return cosines(self.slope) * (-1.0) ** np.arange(self.n)
+        return cosines(self.slope) * (-1.0) ** np.arange(N)
 
     @property
     def rough(self):
         """The last terms of that series: what the sum over the points misses."""
-        return abs(self.series[-self.n // 4 :]).max() * (self.angles[1] - self.angles[0])
+        return abs(self.series[-N // 4 :]).max() * (self.angles[1] - self.angles[0])
 
     def halves(self):
         """The piece in two."""
         lo, hi = self.angles
         cut = lo + 0.4987 * (hi - lo)  # at no place that a law is likely to have
         middle = self.point(self.p(np.array([cut])))[1][0]
-        parts = ((lo, cut), (self.ends[0], middle)), ((cut, hi), (middle, self.ends[1]))
-        return [Piece(self.interval, *part, self.point, self.n) for part in parts]
+        parts = (self.ends[0], middle, (lo, cut)), (middle, self.ends[1], (cut, hi))
+        return [Piece(*self.interval, (s, t), self.point, span) for s, t, span in parts]
 
     @cached_property
     def _mass_series(self):
@@ -78,6 +75,15 @@ class Piece:
         lo, hi = self.angles
         return chebyshev.chebval((2 * alpha - lo - hi) / (hi - lo), self._mass_series)
 
+    def where(self, f, target):
+        """The angles at which f, which increases, reaches each target."""
+        lo, hi = (np.full(target.shape, end) for end in self.angles)
+        for _ in range(60):
+            alpha = (lo + hi) / 2
+            low = f(alpha) < target
+            lo, hi = np.where(low, alpha, lo), np.where(low, hi, alpha)
+        return hi
+
     def guess(self, t):
         """State at real t inside the piece, by interpolation: w is smooth in α, and α in β."""
         lo, hi = self.ends
@@ -88,3 +94,18 @@ class Piece:
         u = np.array([np.interp(alpha, self.alpha, row) for row in self.u])
         u[0] += np.maximum(t - hi, 0) * (self.u[0, -1] - self.u[0, -2]) / (self.t[-1] - self.t[-2])
         return u  # an open piece goes on in a straight line: λ is a power of e^w near 0
+
+
+def cut(pieces, touches):
+    """The pieces, cut in two until each is smooth; touches: see `Engine`."""
+    done = []
+    while pieces and len(done) + len(pieces) < 100:  # the roughest first
+        piece = pieces.pop(max(range(len(pieces)), key=lambda i: pieces[i].rough))
+        halves = piece.halves() if piece.rough > 1e-11 else []
+        # a piece of more than 1e-9 is not rough by rounding, unless t' is 0 in a pole of Φ
+        worth = 0.9 if piece.rough < 1e-9 or touches else np.inf
+        if halves and sum(half.rough for half in halves) < worth * piece.rough:
+            pieces += halves
+        else:  # smooth, or rough by rounding
+            done.append(piece)
+    return done + pieces

@@ -65,7 +65,9 @@ class SquaredSlope(Law):
         total = math.fsum(w for _, w in self._fixed)
         if not parts:
             self._fixed = [(x, w / total) for x, w in self._fixed]
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [np.empty(0)] * 4
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [
+            np.empty(0)
+        ] * 4
         s, w, *self._quadrature = columns
         self._s = np.concatenate([s, [x for x, _ in self._fixed]]).astype(complex)
         self._w = np.concatenate([w, [w for _, w in self._fixed]]).astype(complex)

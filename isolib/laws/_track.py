@@ -118,8 +118,5 @@ class Tracked(Engine):
             raise ValueError(f"{self.name}: no solution at t = {t[~inside][0]:.9g}")
         return u, t, self.eq.mass(self.eq.at(u)[2])
 
-    def _rescue(self, piece, t):
-        return self._point(t)[0] if t.size else np.zeros((len(piece.u), 0), complex)
-
     def parameter(self, u, t):
         return t

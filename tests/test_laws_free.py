@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from scipy.special import erf, ndtr
+from scipy.special import erf, lambertw, ndtr
 
 from isolib import activations, ensembles
 from isolib._compare import compare
@@ -205,6 +205,37 @@ def test_one_residual_layer_is_a_cubic():
     assert four.singular_values().edges().round(4).tolist() == [0.16, 3.7225]  # c = 1, L = 4
 
 
+@pytest.mark.parametrize("v", [0.1, 0.5, 0.9, 1.0, 1.5, 4.0])
+def test_the_bernoulli_universality_class(v):
+    """S = e^{−vz/(1+z)}: with η = z/(1+z), 1/λ = η e^{−vη}, so that η = −W(−v/λ)/v.
+
+    Branch point at λ = ev; for v < 1 an atom of weight 1 − v at e^v, where η = 1. None at 0, where
+    z → −1; but the mass below λ decays only as v/ln(1/λ).
+    """
+    law = FromS(lambda z: -v * z / (1 + z))
+    x = np.e * v * np.concatenate([np.geomspace(1e-250, 1e-2, 200), np.linspace(0.02, 0.995, 200)])
+    eta = -lambertw(-v / x) / v
+    right(law, x, abs((eta / (1 - eta)).imag) / (np.pi * x))
+    np.testing.assert_allclose(law.edges(), [0, np.e * v], rtol=1e-9)
+    atoms = [(np.exp(v), 1 - v)] if v < 1 else []
+    np.testing.assert_allclose(np.array(law.atoms()).ravel(), np.ravel(atoms), atol=1e-9)
+    np.testing.assert_allclose([law.mean, law.variance], [1, v], rtol=1e-12)
+    check(law)
+
+
+@pytest.mark.parametrize("v", [1e-3, 0.03, 0.5, 1.0, 4.0, 16.0])
+def test_the_smooth_universality_class(v):
+    law = FromS(lambda z: -v * z)
+    z = (np.sqrt(1 + 4 / v) - 1) / 2, (-np.sqrt(1 + 4 / v) - 1) / 2
+    np.testing.assert_allclose(law.edges()[::-1], [(1 + y) / y * np.exp(v * y) for y in z], 1e-10)
+    check(law)
+    limit = MultiplicativeBrownian(v)
+    check(limit)
+    same = FromS(lambda z: -2 * v * z).scaled(np.exp(v))
+    x = limit.quantile(np.linspace(0.05, 0.95, 9))
+    np.testing.assert_allclose(limit.density(x), same.density(x), rtol=1e-8)
+
+
 # ---- the squared slope ------------------------------------------------------------------------
 
 
@@ -326,6 +357,73 @@ def test_the_rule_picks_the_root_that_comes_down_from_infinity(name):
     x = lo + (hi - lo) * np.linspace(0.03, 0.97, 60)
     z = follow(log_s, x)
     np.testing.assert_allclose(law.density(x), -z.imag / (np.pi * x), rtol=1e-8)
+
+
+def networks():
+    """(activation, q, L, weights): every activation and length, each depth a few times."""
+    names = ["tanh", "erf", "gelu", "silu", "selu", "elu", "sigmoid", "sin", "softplus"]
+    cases = [(name, q) for name in names for q in (1e-3, 0.1, 1.0, 10.0)]
+    depths = [(1, 1), (2, 0), (10, 0), (10, 1), (50, 0), (50, 1), (200, 0), (200, 1)]
+    for i, (name, q) in enumerate(cases):
+        for j in (3 * i, 3 * i + 1):
+            yield name, q, *depths[j % 8]
+    for name in ("leaky_relu", "relu", "hard_tanh", "linear"):
+        for depth, gaussian in depths:
+            yield name, 0.3, depth, gaussian
+
+
+@pytest.mark.parametrize("name, q, depth, gaussian", list(networks()))
+def test_networks_of_every_activation(name, q, depth, gaussian):
+    """At criticality: mean 1, variance L(μ₂/μ₁² − 1 − s₁), and the density has these moments."""
+    factor = SquaredSlope(name, q)
+    m1, m2 = factor.moments(2)
+    layer = factor @ MarchenkoPastur() if gaussian else factor
+    law = (layer @ PointMass(1 / m1)) ** depth  # σ_w² = 1/μ₁
+    if isinstance(law, PointMass):
+        assert law == PointMass(1.0)
+        return
+    variance = depth * (m2 / m1**2 - 1 + gaussian)
+    np.testing.assert_allclose([law.mean, law.variance], [1, variance], rtol=1e-9)
+    total = law._integrate(lambda x: np.ones((1, *x.shape)))[0]
+    assert abs(total - 1) < 1e-6
+    np.testing.assert_allclose(Law.moments(law, 4), law.moments(4), rtol=1e-6)
+    u = np.linspace(0.05, 0.99, 7)
+    x = law.quantile(u)
+    free = ~np.isin(x, [p for p, _ in law.atoms()]) & (x > 1e-290)
+    np.testing.assert_allclose(law.cdf(x[free]), u[free], atol=1e-6)
+
+
+DISCRETE = {
+    "a projection and three atoms": Bernoulli(0.5) @ Atoms([0, 1, 2], [0.25, 0.5, 0.25]),
+    "with equal atoms at 0": Bernoulli(0.5) @ Atoms([0, 1, 2], [0.5, 0.25, 0.25]),
+    "touching in two places": Bernoulli(0.75) @ Atoms([0, 1, 2], [0.5, 0.25, 0.25]),
+    "coin and signs": Atoms([0, 1], [0.5, 0.5]) + Atoms([-1, 1], [0.5, 0.5]),
+    "coin and three": Atoms([-1, 0, 1], [0.25, 0.5, 0.25]) + Atoms([-1, 1], [0.5, 0.5]),
+    "two coins": Atoms([1, 2], [0.5, 0.5]) @ Atoms([1, 3], [0.5, 0.5]),
+    "uneven coins": Atoms([1, 2], [0.4, 0.6]) @ Atoms([1, 3], [0.6, 0.4]),
+    "a coin and a projection": Atoms([1, 2], [0.5, 0.5]) @ Bernoulli(0.5),
+    "two coins, deep": Atoms([1, 2], [0.5, 0.5]) ** 200,
+    "wide and tall": MarchenkoPastur(2.0) @ MarchenkoPastur(0.5),
+    "touching the top": Atoms([0.2, 1.0], [0.1, 0.9]) ** 10,
+    "half linear": SquaredSlope("selu", 0.1) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_laws_with_atoms_that_just_vanish(name):
+    law = DISCRETE[name]
+    check(law)
+    assert (np.diff(law.edges()) > 1e-3 * law.edges()[-1] * (law.edges()[-1] < 1e3)).all()
+
+
+def test_supports_next_to_vanishing_atoms():
+    np.testing.assert_allclose(DISCRETE["coin and signs"].edges(), [-1, 0, 1, 2], atol=1e-12)
+    np.testing.assert_allclose(DISCRETE["two coins"].edges(), [1, 2, 3, 6], rtol=1e-12)
+    np.testing.assert_allclose(DISCRETE["a coin and a projection"].edges(), [1, 2], rtol=1e-12)
+    assert (Atoms([1, 2], [0.5, 0.5]) @ Bernoulli(0.9)).atoms()[1:] == [
+        (1.0, pytest.approx(0.4)),
+        (2.0, pytest.approx(0.4)),
+    ]
 
 
 LEAKY = Atoms([0.0025, 1], [0.5, 0.5])

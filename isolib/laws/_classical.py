@@ -1,4 +1,4 @@
-"""The laws of chapter 2, each with its transforms in closed form."""
+"""The laws of chapter 2, with R and S in closed form where they have one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import math
 import numpy as np
 
 from isolib._check import finite, in_range, positive, positive_int
-from isolib.laws._base import Law, points
+from isolib.laws._base import Law
 from isolib.laws._series import upper_log
-
-
-def _edge_root(z: np.ndarray, a: float, b: float) -> np.ndarray:
-    """√((z−a)(z−b)), the branch that behaves like z at infinity, cut along [a, b]."""
-    return np.sqrt(z - a) * np.sqrt(z - b)
 
 
 class Semicircle(Law):
@@ -50,10 +45,6 @@ class Semicircle(Law):
         catalan = [math.comb(j, j // 2) / (j // 2 + 1) for j in range(1, positive_int("k", k) + 1)]
         power = [self.v ** (j // 2) * (j % 2 == 0) for j in range(1, k + 1)]
         return np.array(catalan) * np.array(power)
-
-    def cauchy(self, z):
-        z, (lo, hi) = points("z", z), self.support()[0]
-        return 2 / (z + _edge_root(z, lo, hi))  # = (z − √(z²−4v))/2v without the cancellation
 
     def scaled(self, k):
         k = float(finite("k", k))
@@ -116,11 +107,6 @@ class MarchenkoPastur(Law):
             )
 
         return np.array([self.v**j * narayana(j) for j in range(1, positive_int("k", k) + 1)])
-
-    def cauchy(self, z):
-        z, (a, b) = points("z", z), self.support()[0]
-        # the root of r v z G² − (z − v(1−r)) G + 1 = 0 that decays at infinity
-        return 2 / (z - self.v * (1 - self.r) + _edge_root(z, a, b))
 
     def scaled(self, k):
         k = float(finite("k", k))
@@ -209,10 +195,6 @@ class PointMass(Atoms):
 
     def _parts(self, product):
         return [(self, 1)]
-
-    def scaled(self, k):
-        k = float(finite("k", k))
-        return PointMass(self.x[0] * k) if k else super().scaled(k)
 
     def _r(self, g):
         return self.x[0], 0.0

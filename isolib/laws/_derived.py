@@ -12,7 +12,32 @@ from isolib.laws._classical import PointMass
 from isolib.laws._series import free_cumulants, moments_from_cumulants
 
 
-class Scaled(Law):
+class Image(Law):
+    """The law of f(X) for a law and a monotone f; back is the inverse, with its slope."""
+
+    law: Law
+
+    def _key(self):
+        return self.law
+
+    def _density(self, y):
+        x, slope = self._back(y)
+        return self.law.density(x) * slope
+
+    def support(self):
+        ends = [(float(self._f(lo)), float(self._f(hi))) for lo, hi in self.law.support()]
+        return sorted((min(pair), max(pair)) for pair in ends)
+
+    def atoms(self):
+        return sorted((float(self._f(x)), w) for x, w in self.law.atoms())
+
+    @cached_property
+    def _quadrature(self):  # the rule is smooth for X, perhaps not for f(X)
+        x, w = self.law._quadrature
+        return self._f(x), w
+
+
+class Scaled(Image):
     """The law of k·X + b."""
 
     def __init__(self, law: Law, k: float, b: float = 0.0):
@@ -37,20 +62,11 @@ class Scaled(Law):
         scaled = parts if self.k == 1 else [(law.scaled(self.k), n) for law, n in parts]
         return [*scaled, (PointMass(self.b), 1)]
 
-    def _density(self, x):
-        return self.law.density((x - self.b) / self.k) / abs(self.k)
+    def _f(self, x):
+        return x * self.k + self.b
 
-    def support(self):
-        ends = [(lo * self.k + self.b, hi * self.k + self.b) for lo, hi in self.law.support()]
-        return sorted((min(pair), max(pair)) for pair in ends)
-
-    def atoms(self):
-        return sorted((x * self.k + self.b, w) for x, w in self.law.atoms())
-
-    @cached_property
-    def _quadrature(self):
-        x, w = self.law._quadrature
-        return x * self.k + self.b, w
+    def _back(self, y):
+        return (y - self.b) / self.k, 1 / abs(self.k)
 
     def moments(self, k):
         c = free_cumulants(self.law.moments(k) * self.k ** np.arange(1, k + 1))
@@ -80,7 +96,7 @@ class Scaled(Law):
         return Law.s_transform(self, z) if self.b else self.law.s_transform(z) / self.k
 
 
-class Root(Law):
+class Root(Image):
     """The law of √X, X ≥ 0."""
 
     def __init__(self, law: Law):
@@ -93,17 +109,11 @@ class Root(Law):
     def __repr__(self):
         return f"{self.law!r}.singular_values()"
 
-    def _density(self, s):
-        return 2 * s * self.law.density(s * s)
+    def _f(self, x):
+        return np.sqrt(x)
 
-    def support(self):
-        return [(float(np.sqrt(lo)), float(np.sqrt(hi))) for lo, hi in self.law.support()]
-
-    def atoms(self):
-        return [(float(np.sqrt(x)), w) for x, w in self.law.atoms()]
-
-    def _key(self):
-        return self.law
+    def _back(self, s):
+        return s * np.abs(s), 2 * s
 
     def _parts(self, product):
         raise ValueError(
@@ -118,11 +128,6 @@ class Root(Law):
         for place, weight in self.atoms():
             g, slope = g + weight / (z - place), slope - weight / (z - place) ** 2
         return g, slope
-
-    @cached_property
-    def _quadrature(self):
-        x, w = self.law._quadrature  # the rule in θ is smooth for λ, not for s = √λ
-        return np.sqrt(x), w
 
     def cdf(self, x):
         x = finite("x", x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -91,7 +92,7 @@ class FromS(FreeProduct):
 class _Factor:
     """A factor of a free product that is known only by `_log_s`."""
 
-    projections: dict = {}
+    projections = {}
 
     def _range(self):
         return FreeProduct({self: 1} | self.projections, 0.0)._range()
@@ -104,20 +105,11 @@ class _Factor:
         return np.exp(self._log_s(z, 1 + z)[0])
 
 
+@dataclass(frozen=True)
 class _Exponential(_Factor):
     """S = e^{−c(1+2z)}."""
 
-    def __init__(self, c):
-        self.c = c
-
-    def __eq__(self, other):
-        return isinstance(other, _Exponential) and self.c == other.c
-
-    def __hash__(self):
-        return hash(("exponential", self.c))
-
-    def __repr__(self):
-        return f"MultiplicativeBrownian({self.c:g})"
+    c: float
 
     def _log_s(self, z, z1):
         return -self.c * (z + z1), -2 * self.c

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.special import erf, lambertw, ndtr
 
@@ -396,6 +396,8 @@ def test_networks_of_every_activation(name, q, depth, gaussian):
 DISCRETE = {
     "a projection and three atoms": Bernoulli(0.5) @ Atoms([0, 1, 2], [0.25, 0.5, 0.25]),
     "with equal atoms at 0": Bernoulli(0.5) @ Atoms([0, 1, 2], [0.5, 0.25, 0.25]),
+    "two with equal atoms at 0": Atoms([0, 1, 2], [0.4, 0.3, 0.3])
+    @ Atoms([0, 1, 3], [0.4, 0.3, 0.3]),
     "touching in two places": Bernoulli(0.75) @ Atoms([0, 1, 2], [0.5, 0.25, 0.25]),
     "coin and signs": Atoms([0, 1], [0.5, 0.5]) + Atoms([-1, 1], [0.5, 0.5]),
     "coin and three": Atoms([-1, 0, 1], [0.25, 0.5, 0.25]) + Atoms([-1, 1], [0.5, 0.5]),
@@ -477,25 +479,27 @@ terms = st.one_of(
 )
 sums = st.lists(terms, min_size=2, max_size=3)
 QUICK = settings(
-    max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 REFUSALS = r"no solution at t|the mass is .* not 1"
+COUNT = {"tried": 0, "refused": 0}
 
 
 def unless_refused(test):
     """The engine may refuse a law that it cannot solve, with an error that names it.
 
-    It must never be wrong without a word. `test_refusals_are_rare` bounds how often it refuses.
+    It must never be wrong without a word. What it refuses is counted, and must be rare.
     """
 
     @functools.wraps(test)
     def run(*args, **kwargs):
+        COUNT["tried"] += 1
         try:
             test(*args, **kwargs)
         except ValueError as error:
             if not re.search(REFUSALS, str(error)):
                 raise
-            assume(False)
+            COUNT["refused"] += 1
 
     return run
 
@@ -760,10 +764,6 @@ BAD = [
     (lambda: FromS(lambda z: np.log(1 + z)), r"FromS.*(mass|edge|turns)"),
     (lambda: FromS(lambda z: -(z**2)), r"FromS.*(mass|edge|turns)"),
     (lambda: FromS(lambda z: np.log(np.exp(-50 * np.log(1 + z)))), r"FromS.*(mass|edge|turns)"),
-    (
-        lambda: (Atoms([0, 1, 2], [0.2, 0.5, 0.3]) @ Atoms([0, 1, 3], [0.2, 0.5, 0.3])).edges(),
-        r"equal atoms at 0",
-    ),
     (lambda: free_cumulants([]), r"moments must be a list of at least one number"),
     (lambda: moments_from_cumulants([[1, 2]]), r"cumulants must be a list.*\(1, 2\)"),
     (lambda: free_cumulants([np.nan]), r"moments must be finite"),
@@ -800,8 +800,8 @@ def _timed(run):
 
 
 def test_refusals_are_rare():
-    """Of forty random products of two discrete or continuous laws, four in five are solved."""
-    rng, refused = np.random.default_rng(1), 0
+    """Of all random laws of the property tests above, and of forty more, one in twenty."""
+    rng = np.random.default_rng(1)
     for _ in range(40):
         factors = [
             MarchenkoPastur(rng.uniform(0.1, 4), rng.uniform(0.2, 3)),
@@ -809,13 +809,6 @@ def test_refusals_are_rare():
             Atoms([rng.uniform(0.01, 0.8), 1.0], [0.3, 0.7]),
         ]
         i, j = rng.choice(3, 2, replace=False)
-        try:
-            law = factors[i] @ factors[j]
-            total = law.cdf(law._range()[1])
-        except ValueError as error:
-            assert re.search(REFUSALS, str(error)), error
-            refused += 1
-            continue
-        assert abs(total - 1) < 1e-6
-    print(f"{refused} of 40 random products refused")
-    assert refused <= 8
+        unless_refused(check)(factors[i] @ factors[j])
+    print("{refused} of {tried} random laws refused".format(**COUNT))
+    assert COUNT["refused"] <= 0.05 * COUNT["tried"]

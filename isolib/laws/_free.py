@@ -64,9 +64,6 @@ class FreeLaw(Law):
             ):
                 legs[thin] = self.parts[thin]
         legs = sorted(legs.items(), key=lambda item: -_weight(item[0], 0.0))
-        heavy = [law for law, _ in legs if 0 < _weight(law, 0.0) == _weight(legs[0][0], 0.0)]
-        if self.product and len(heavy) > 1:  # no double h would tell their w apart near λ = 0
-            raise ValueError(f"@ does not take laws with equal atoms at 0: {heavy[0]}, {heavy[1]}")
         rest = [(law, n) for law, n in self.parts.items() if law not in dict(legs)]
         return legs, rest
 
@@ -182,10 +179,12 @@ class FreeLaw(Law):
 
     # ---- transforms -------------------------------------------------------------------------
     def _green(self, z):
-        # solve above the axis; real points, off the support, from just above
+        # solve above the axis; real points from just above, where G is real off the support
         on = z.imag == 0
         up = np.where(z.imag < 0, z.conj(), z + 1e-9j * on * (1e-9 + abs(z)))
         g, slope = self._above(up)
+        for lo, hi in self.support() if on.any() else ():
+            on = on & ~((lo < z.real) & (z.real < hi))
         g, slope = (np.where(on, v.real, np.where(z.imag < 0, v.conj(), v)) for v in (g, slope))
         return g, slope
 

@@ -40,7 +40,10 @@ class Tracked(Engine):
         if min(pair[0] for pair, _ in ranges) > 0:
             return lo, self.eq.shift - sum(n * np.log(pair[0]) for pair, n in ranges), False
         spine, states = self._spine(lo)
-        while self.eq.mass(self.eq.at(states[:, -1:])[2])[0] > 1e-15:  # as little as on the axis
+        zeros = [w for law, _ in self.eq.legs for x, w in law.atoms() if x == 0]
+        # with equal atoms at 0 no double h tells their w apart any further
+        least = 1e-8 if zeros.count(self.zero) > 1 else 1e-15
+        while self.eq.mass(self.eq.at(states[:, -1:])[2])[0] > least:  # as little as on the axis
             spine, states = self._spine(spine[-1] + 1e-6)
         return lo, spine[-1], True
 
@@ -82,6 +85,8 @@ class Tracked(Engine):
         tips = np.concatenate([u, states[:, -1:]], 1)[:, tips]
         self.tables = []
         for i in range(0, len(edges), 2):
+            if edges[i] == edges[i + 1]:
+                continue
             within = np.flatnonzero((edges[i] < grid) & (grid < edges[i + 1]) & inside)
             beta = self._beta(np.array([edges[i], *grid[within], edges[i + 1]]), *edges[i : i + 2])
             table = np.concatenate(

@@ -19,6 +19,14 @@ def points(name: str, z) -> np.ndarray:
     return z
 
 
+def levels(u) -> np.ndarray:
+    """Levels of a quantile as an array, all in [0, 1]."""
+    u = finite("u", u)
+    for value in (u.min(initial=1.0), u.max(initial=0.0)):
+        in_range("u", float(value), 0, 1)
+    return u
+
+
 class Law:
     """A law on the real line: a continuous part (density on intervals) and atoms.
 
@@ -103,9 +111,7 @@ class Law:
 
     def quantile(self, u):
         """The smallest x with P(X ≤ x) ≥ u, for u in [0, 1]; an array shaped like u."""
-        u = finite("u", u)
-        for value in (u.min(initial=1.0), u.max(initial=0.0)):
-            in_range("u", float(value), 0, 1)
+        u = levels(u)
         lo, hi = self._range()
         below, above = np.full(u.shape, lo), np.full(u.shape, hi)
         for _ in range(80):  # halving the whole range 80 times ends below float spacing
@@ -229,9 +235,8 @@ class Law:
 
     def _needs_mean(self):
         if abs(self.mean) <= 1e-12 * max(map(abs, self._range())):
-            raise ValueError(
-                f"{self!r} has mean 0, so it has no S-transform; use its R-transform and + instead"
-            )
+            message = "has mean 0, so it has no S-transform; use its R-transform and + instead"
+            raise ValueError(f"{self!r} {message}")
 
     # ---- new laws from old ------------------------------------------------------------------
     def scaled(self, k: float) -> Law:

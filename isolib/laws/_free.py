@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib._check import finite, in_range
-from isolib.laws._base import Law, points
+from isolib._check import finite, positive_int
+from isolib.laws._base import Law, levels, points
 from isolib.laws._classical import Bernoulli, PointMass
 from isolib.laws._series import free_cumulants, moments_from_cumulants, moments_from_log_s
 
@@ -159,9 +159,7 @@ class FreeLaw(Law):
         return np.clip(total, 0.0, 1.0)
 
     def quantile(self, u):
-        u = finite("u", u)
-        for value in (u.min(initial=1.0), u.max(initial=0.0)):
-            in_range("u", float(value), 0, 1)
+        u = levels(u)
         # atoms and pieces from left to right, each with its mass
         parts = [(x, w, None) for x, w in self.atoms()]
         parts += [(self._place(piece.t[0]), piece.mass, piece) for piece in self._engine.pieces]
@@ -246,8 +244,7 @@ class FreeProduct(FreeLaw):
         return -np.log(x)
 
     def moments(self, k):
-        series = np.sum([n * law._log_s_series(k) for law, n in self.parts.items()], 0)
-        return moments_from_log_s(series - self.number * (np.arange(k) == 0))
+        return moments_from_log_s(self._log_s_series(positive_int("k", k)))
 
     def scaled(self, k):
         k = float(finite("k", k))

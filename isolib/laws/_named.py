@@ -135,8 +135,8 @@ class _Given(_Factor):
             )
 
         self._fit()
-        self.far = 0.0, np.zeros(2)
-        self.far = self._fit_far()
+        self.far = 0.0, np.zeros(24)
+        self.far = self._power_series((0.2, 0.05, 0.01), inverse=True)
 
     def __repr__(self):
         return self.name
@@ -202,22 +202,20 @@ class _Given(_Factor):
         value = self._log_s(z, 1 + z)[0]
         return point, value.conj() if inverse else value
 
-    def _log_s_series(self, k):
-        for radius in 0.3 * (1 - self.zero) * 0.5 ** np.arange(12):
-            point, value = self._circle(radius)
-            a = [(value * (point / radius) ** -j).real.mean() for j in range(32)]
-            if np.abs(a[24:]).max() < 1e-13 * (1 + np.abs(a).max()):
-                return np.array(a[:k]) / radius ** np.arange(k)
-        raise ValueError(f"{self.name}: log_s is not analytic at z = 0")
+    def _power_series(self, radii, inverse=False):
+        """(radius, coefficients) of log S as a power series in z or 1/z; zeros if it is none."""
+        for radius in radii:
+            point, value = self._circle(radius, inverse=inverse)
+            a = np.array([(value * (point / radius) ** -j).real.mean() for j in range(-31, 32)])
+            if max(abs(a[:31]).max(), abs(a[-8:]).max()) < 1e-11 * (1 + abs(a).max()):
+                return radius, a[31:55] / radius ** np.arange(24)
+        return 0.0, np.zeros(24)
 
-    def _fit_far(self):
-        """(radius, coefficients) of log S as a power series in 1/z, if it is one at z = ∞."""
-        for radius in (0.2, 0.05, 0.01):
-            point, value = self._circle(radius, inverse=True)
-            a = np.array([(value * (point / radius) ** j).real.mean() for j in range(-31, 32)])
-            if np.abs(a[32:]).max() < 1e-10 > np.abs(a[:8]).max():
-                return radius, a[31:7:-1] / radius ** np.arange(24)
-        return 0.0, np.zeros(2)
+    def _log_s_series(self, k):
+        radius, c = self._power_series(0.3 * (1 - self.zero) * 0.5 ** np.arange(12))
+        if not radius or k > len(c):
+            raise ValueError(f"{self.name}: log_s is not analytic at z = 0")
+        return c[:k]
 
     def atoms(self):
         """The atom away from 0: S(∞) = 1/a, and 1 − weight is the first coefficient in 1/z."""

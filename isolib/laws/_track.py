@@ -71,53 +71,30 @@ class Tracked(Engine):
         states = np.concatenate([states[:, :1], states, states[:, -1:]], 1)
         change = np.flatnonzero(inside[1:] != inside[:-1])
         within = np.where(inside[change], change, change + 1)
-        good, bad, u = (
-            grid[within],
-            grid[np.where(inside[change], change + 1, change)],
-            states[:, within],
-        )
+        good, bad = grid[within], grid[np.where(inside[change], change + 1, change)]
+        u = states[:, within]
         for _ in range(50):
             middle = (good + bad) / 2
             trial, yes = self._settle(middle, u)
             good, bad = np.where(yes, middle, good), np.where(yes, bad, middle)
             u = np.where(yes, trial, u)
-        edges, tips = self._snap([*good, *[last] * self.open], range(len(good) + self.open))
-        tips = np.concatenate([u, states[:, -1:]], 1)[:, tips]
-        self.tables = []
-        for i in range(0, len(edges), 2):
-            if edges[i] == edges[i + 1]:
-                continue
-            within = np.flatnonzero((edges[i] < grid) & (grid < edges[i + 1]) & inside)
-            beta = self._beta(np.array([edges[i], *grid[within], edges[i + 1]]), *edges[i : i + 2])
-            table = np.concatenate(
-                [tips[:, i : i + 1], states[:, within], tips[:, i + 1 : i + 2]], 1
-            )
-            self.tables.append((*edges[i : i + 2], beta, table))
-        return [(a, b, a, b) for a, b, _, _ in self.tables]
-
-    def _snap(self, edges, index):
+        states = np.concatenate([states[:, inside], u], 1)
+        order = np.argsort(np.concatenate([grid[inside], good]))
+        self.table = np.concatenate([grid[inside], good])[order], states[:, order]
+        edges, size = [*good, *[last] * self.open], last - first
         for place, weight in self.meetings:
-            if abs(weight) < 1e-12:
-                where = abs(np.array(edges) - place).argmin()
-                size = edges[-1] - edges[0]
-                edges, index = snap(edges, index, place, where, 1e-5 * size)
-        return edges, list(index)
-
-    @staticmethod
-    def _beta(t, a, b):
-        """The angle in which a state is smooth at both edges."""
-        return 2 * np.arcsin(np.sqrt(np.clip((t - a) / (b - a), 0, 1)))
+            if abs(weight) < 1e-12 and edges:
+                nearest = edges[abs(np.array(edges) - place).argmin()]
+                edges, _ = snap(edges, edges, place, nearest, 1e-5 * size)
+        ends = zip(edges[::2], edges[1::2], strict=True)
+        return [(a, b, a, b) for a, b in ends if a < b]
 
     def _point(self, t):
-        guess = np.zeros((len(self.tables[0][3]), t.size), complex)
-        for a, b, beta, table in self.tables:
-            here = (a <= t) & ((t <= b) | self.open)
-            guess[:, here] = [np.interp(self._beta(t[here], a, b), beta, row) for row in table]
-        u, inside = self._settle(t, guess)
+        grid, states = self.table
+        u, inside = self._settle(t, np.array([np.interp(t, grid, row) for row in states]))
         if not inside.all():
             u[:, ~inside], inside[~inside] = self._boundary(t[~inside])
-        for edge in (end for a, b, *_ in self.tables for end in (a, b)):
-            inside |= abs(t - edge) <= 1e-10 * (1 + abs(edge))  # the density is 0 there
+        inside |= abs(t[:, None] - grid).min(1) <= 1e-10 * (1 + abs(t))  # no density at an edge
         if not inside.all():  # a gap, perhaps, that the grid stepped over: the next grid will not
             self.extra = np.append(self.extra, t[~inside])
             raise ValueError(f"{self.name}: no solution at t = {t[~inside][0]:.9g}")

@@ -101,12 +101,10 @@ class MarchenkoPastur(Law):
         return [(0.0, 1 - 1 / self.r)] if self.r > 1 else []
 
     def moments(self, k):
-        def narayana(k):
-            return sum(
-                self.r**j * math.comb(k, j) * math.comb(k - 1, j) / (j + 1) for j in range(k)
-            )
+        def narayana(j):
+            return [math.comb(j, i) * math.comb(j - 1, i) * self.r**i / (i + 1) for i in range(j)]
 
-        return np.array([self.v**j * narayana(j) for j in range(1, positive_int("k", k) + 1)])
+        return np.array([self.v**j * sum(narayana(j)) for j in range(1, positive_int("k", k) + 1)])
 
     def scaled(self, k):
         k = float(finite("k", k))
@@ -127,8 +125,9 @@ class Atoms(Law):
     def __init__(self, points, weights):
         x, w = np.atleast_1d(finite("points", points)), np.atleast_1d(finite("weights", weights))
         if x.ndim != 1 or x.shape != w.shape or x.size == 0:
+            shapes = f"{x.shape}, {w.shape}"
             raise ValueError(
-                f"points and weights must be lists of one length, got shapes {x.shape}, {w.shape}"
+                f"points and weights must be lists of one length, got shapes {shapes}"
             )
         if (w <= 0).any():
             raise ValueError(f"weights must be positive, got {w[w <= 0][0]:g}")

@@ -120,9 +120,8 @@ class Engine(Inside):
         if inside[0] or (inside[-1] and not self.eq.product):
             raise ValueError(f"{self.name} has no edge: its support is unbounded or it is no law")
         change = np.flatnonzero(inside[1:] != inside[:-1])
-        edge = self._edges(
-            x[change], x[change + 1], inside[change], np.minimum(room[change], room[change + 1])
-        )
+        room = np.minimum(room[change], room[change + 1])
+        edge = self._edges(x[change], x[change + 1], inside[change], room)
         t = self.eq.at((edge + 0j)[None])[0] if edge.size else edge
         small = abs(t.imag) < 1e-10  # at an edge Im t should be 0: the rest is rounding
         if small.any() and not self.touches:
@@ -212,9 +211,8 @@ class Engine(Inside):
         """(index of the piece or −1, state) at real t."""
         index, u = np.full(t.shape, -1), np.zeros((max(len(self.eq.legs), 1), t.size), complex)
         for i, piece in enumerate(self.pieces):
-            lo, hi = piece.ends
-            hi = np.inf if piece is self.pieces[-1] and self.open else hi
-            here = np.flatnonzero((t > lo) & (t < hi))
+            last = self.open and piece is self.pieces[-1]
+            here = np.flatnonzero((t > piece.ends[0]) & (last | (t < piece.ends[1])))
             state, ok = self.eq.newton(t[here] + 0j, piece.guess(t[here]))
             bad = ~ok | (state.imag <= 0).any(0)
             state[:, bad] = self._rescue(piece, t[here[bad]])

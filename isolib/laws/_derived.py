@@ -100,10 +100,9 @@ class Root(Image):
     """The law of √X, X ≥ 0."""
 
     def __init__(self, law: Law):
-        if law._range()[0] < 0:
-            raise ValueError(
-                f"singular_values needs a law on [0, inf); {law!r} reaches {law._range()[0]:g}"
-            )
+        lo = law._range()[0]
+        if lo < 0:
+            raise ValueError(f"singular_values needs a law on [0, inf); {law!r} reaches {lo:g}")
         self.law = law
 
     def __repr__(self):
@@ -122,12 +121,12 @@ class Root(Image):
         )
 
     def _green(self, z):
-        f = 1 / (z[..., None] - self._quadrature[0])
-        w = self._quadrature[1]
-        g, slope = (f * w).sum(-1), -(f * f * w).sum(-1)
-        for place, weight in self.atoms():
-            g, slope = g + weight / (z - place), slope - weight / (z - place) ** 2
-        return g, slope
+        x, w = (
+            np.append(*pair)
+            for pair in zip(self._quadrature, np.reshape(self.atoms(), (-1, 2)).T, strict=True)
+        )
+        f = 1 / (z[..., None] - x)
+        return (f * w).sum(-1), -(f * f * w).sum(-1)
 
     def cdf(self, x):
         x = finite("x", x)

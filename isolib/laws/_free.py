@@ -30,10 +30,8 @@ class FreeLaw(Law):
         self.parts, self.number = parts, number
 
     def __repr__(self):
-        names = [
-            f"{law!r}" + (f" ** {n}" if self.product else f" [{n}]") * (n > 1)
-            for law, n in self.parts.items()
-        ]
+        sign = "{!r} ** {}" if self.product else "{!r} [{}]"
+        names = [sign.format(law, n) if n > 1 else f"{law!r}" for law, n in self.parts.items()]
         if self.number:
             names.append(f"PointMass({_exp(self.number) if self.product else self.number:g})")
         return (" @ " if self.product else " + ").join(names).join("()")
@@ -54,15 +52,9 @@ class FreeLaw(Law):
         if self.product:
             # Im log η is 0 for negative ω, and so is that of a Bernoulli's S there, only if the
             # first leg has no smaller an atom at 0; so the largest such atom is that of a leg
-            thin = min(
-                (law for law in self.parts if isinstance(law, Bernoulli)),
-                key=lambda b: b.p,
-                default=None,
-            )
-            if thin is not None and 1 - thin.p > max(
-                (_weight(law, 0.0) for law in legs), default=0
-            ):
-                legs[thin] = self.parts[thin]
+            most = max((_weight(law, 0.0) for law in legs), default=0)
+            thin = [law for law in self.parts if isinstance(law, Bernoulli) and 1 - law.p > most]
+            legs |= {law: self.parts[law] for law in sorted(thin, key=lambda law: law.p)[:1]}
         legs = sorted(legs.items(), key=lambda item: -_weight(item[0], 0.0))
         rest = [(law, n) for law, n in self.parts.items() if law not in dict(legs)]
         return legs, rest
@@ -128,10 +120,10 @@ class FreeLaw(Law):
 
     @cached_property
     def _quadrature(self):
-        pieces = self._engine.pieces
-        x = [self._place(piece.t) for piece in pieces]
-        w = [piece.slope * piece.weights for piece in pieces]
-        return np.concatenate([np.empty(0), *x]), np.concatenate([np.empty(0), *w])
+        columns = [(self._place(p.t), p.slope * p.weights) for p in self._engine.pieces]
+        return tuple(
+            np.concatenate([np.empty(0), *column]) for column in zip(*columns, strict=True)
+        )
 
     def _mass_below(self, t):
         """The continuous part's mass at t' < t, for t of any shape."""

@@ -71,13 +71,8 @@ class Inside:
     def _spine(self, last):
         """t at half height, Im t = π/2, from above the support to last, and the states there."""
         if not self.known:
-            t = (
-                self.eq.shift
-                - self.log_mean
-                - 12
-                - 2 * np.log1p(self.spread)
-                + np.array([0.5j * np.pi])
-            )
+            above = self.eq.shift - self.log_mean - 12 - 2 * np.log1p(self.spread)
+            t = np.array([above + 0.5j * np.pi])
             self.known = [(t.real[0], self.eq.newton(t, self._start(t))[0])]
         step = 0.5
         while self.known[-1][0] < last:

@@ -129,11 +129,8 @@ class _Given(_Factor):
         values = self._value(z + 0j)
         bad = ~(np.isfinite(values) & (abs(values.imag) <= 1e-9 * (1 + abs(values))))
         if bad.any():
-            raise ValueError(
-                f"log_s must be real and finite on ({at_zero - 1:g}, 0), "
-                f"got {values[bad][0]:.6g} at z = {z[bad][0]:.6g}"
-            )
-
+            where = f"got {values[bad][0]:.6g} at z = {z[bad][0]:.6g}"
+            raise ValueError(f"log_s must be real and finite on ({at_zero - 1:g}, 0), {where}")
         self._fit()
         self.far = 0.0, np.zeros(24)
         self.far = self._power_series((0.2, 0.05, 0.01), inverse=True)

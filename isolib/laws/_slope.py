@@ -50,9 +50,8 @@ class SquaredSlope(Law):
             z = (a + b) / 2 - (b - a) / 2 * np.cos(np.pi * (np.arange(33) + 0.5) / 33)
             g = self.activation.slope(root * z)
             if not np.isfinite(g).all():
-                raise ValueError(
-                    f"the slope of {self.activation!r} is not finite on ({a:g}, {b:g})"
-                )
+                stretch = f"({a:g}, {b:g})/√q"
+                raise ValueError(f"the slope of {self.activation!r} is not finite on {stretch}")
             if np.ptp(g) <= 1e-13 * abs(g).max():
                 place = float(g[16] ** 2)
                 fixed[place] = fixed.get(place, 0.0) + _normal(a, b)
@@ -91,9 +90,8 @@ class SquaredSlope(Law):
         merged = []
         for lo, hi in sorted(self._range_of):
             if merged and lo <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(hi, merged[-1][1]))
-            else:
-                merged.append((lo, hi))
+                lo, hi = merged[-1][0], max(hi, merged.pop()[1])
+            merged.append((lo, hi))
         return merged
 
     def _places(self):

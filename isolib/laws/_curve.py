@@ -13,11 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from isolib.laws._classical import Atoms
-from isolib.laws._equation import Equation, quiet
+from isolib.laws._equation import quiet
 from isolib.laws._inside import Inside
 from isolib.laws._piece import Piece, cut
-
-__all__ = ["Engine", "Equation"]
 
 NOTHING = 1e-13  # a piece of less mass is rounding; if it is the last one, λ runs to 0
 SMALL = 1e-10  # heights below this, in units of the distance to a pole, count as none

@@ -10,7 +10,10 @@ import numpy as np
 from isolib._check import finite, positive_int
 from isolib.laws._base import Law, levels, points
 from isolib.laws._classical import Bernoulli, PointMass
+from isolib.laws._curve import Engine
+from isolib.laws._equation import Equation
 from isolib.laws._series import free_cumulants, moments_from_cumulants, moments_from_log_s
+from isolib.laws._track import Tracked
 
 
 def _exp(x: float) -> float:
@@ -61,13 +64,12 @@ class FreeLaw(Law):
 
     @cached_property
     def _engine(self):
-        from isolib.laws import _curve, _track
-
         legs, rest = self._split()
-        shift = -self.number if self.product else self.number
-        equation = _curve.Equation(legs, rest, self.product, shift)
+        equation = Equation(
+            legs, rest, self.product, -self.number if self.product else self.number
+        )
         atoms = math.fsum(w for _, w in self._log_atoms)
-        kind = _curve.Engine if len(legs) < 2 else _track.Tracked
+        kind = Engine if len(legs) < 2 else Tracked
         return kind(equation, atoms, self._meetings, repr(self))
 
     # ---- atoms ------------------------------------------------------------------------------
@@ -120,10 +122,10 @@ class FreeLaw(Law):
 
     @cached_property
     def _quadrature(self):
-        columns = [(self._place(p.t), p.slope * p.weights) for p in self._engine.pieces]
-        return tuple(
-            np.concatenate([np.empty(0), *column]) for column in zip(*columns, strict=True)
-        )
+        columns = [(np.empty(0), np.empty(0))]
+        columns += [(self._place(p.t), p.slope * p.weights) for p in self._engine.pieces]
+        x, w = zip(*columns, strict=True)
+        return np.concatenate(x), np.concatenate(w)
 
     def _mass_below(self, t):
         """The continuous part's mass at t' < t, for t of any shape."""
@@ -131,21 +133,17 @@ class FreeLaw(Law):
         index, u = self._engine.locate(flat)
         total = np.zeros(flat.shape)
         for i, piece in enumerate(self._engine.pieces):
-            total[flat >= piece.ends[1]] += piece.mass
             here = index == i
-            total[here] += piece.cumulative(
-                piece.angle(self._engine.parameter(u, flat)[here])
-            ) - piece.mass * (flat[here] >= piece.ends[1])
+            total[(flat >= piece.ends[1]) & ~here] += piece.mass
+            angle = piece.angle(self._engine.parameter(u, flat)[here])
+            total[here] += piece.cumulative(angle)
         return total.reshape(t.shape)
 
     def cdf(self, x):
         x = finite("x", x)
-        if self.product:
-            inside = x > 0
-            total = np.zeros(x.shape)
-            total[inside] = self._engine.mass - self._mass_below(self._t(x[inside]))
-        else:
-            total = self._mass_below(x)
+        total, inside = np.zeros(x.shape), x > 0 if self.product else np.isfinite(x)
+        below = self._mass_below(self._t(x[inside]))
+        total[inside] = self._engine.mass - below if self.product else below
         for place, weight in self.atoms():
             total = total + weight * (x >= place)
         return np.clip(total, 0.0, 1.0)
@@ -201,9 +199,8 @@ class FreeSum(FreeLaw):
 
     def scaled(self, k):
         k = float(finite("k", k))
-        if k == 0:
-            return super().scaled(k)
-        return FreeSum({law.scaled(k): n for law, n in self.parts.items()}, k * self.number)
+        parts = {law.scaled(k): n for law, n in self.parts.items()}  # refuses k = 0
+        return FreeSum(parts, k * self.number)
 
     def _above(self, z):
         h, slope = self._engine.solve(z)

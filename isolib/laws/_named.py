@@ -47,7 +47,6 @@ class FromS(FreeProduct):
         log_s: z ↦ log S(z) for a complex array z in the upper half-plane or real; analytic there
             and real on (−1 + at_zero, 0). Write it as a sum of logarithms of simple factors, not
             as the logarithm of a product: that one jumps by 2πi where the other does not.
-        slope: z ↦ d log S/dz; a difference quotient if not given.
         at_zero: the weight of the atom at 0, in [0, 1). Atoms elsewhere are found: S(∞) = 1/a.
         name: what messages call it.
 
@@ -69,16 +68,14 @@ class FromS(FreeProduct):
         self,
         log_s: Callable,
         *,
-        slope: Callable | None = None,
         at_zero: float = 0.0,
         name: str = "FromS",
     ):
-        for what, f in (("log_s", log_s), ("slope", slope)):
-            if not (callable(f) or (what == "slope" and f is None)):
-                raise ValueError(f"{what} must be a function of z, got {f!r}")
+        if not callable(log_s):
+            raise ValueError(f"log_s must be a function of z, got {log_s!r}")
         self.name, at_zero = name, in_range("at_zero", at_zero, 0, 1, open_hi=True)
         self._user = log_s
-        factor = _Given(log_s, slope, at_zero, name)
+        factor = _Given(log_s, at_zero, name)
         super().__init__({factor: 1} | factor.projections, 0.0)
         self._engine.pieces  # refuses what is no law  # noqa: B018
 
@@ -121,8 +118,8 @@ class _Exponential(_Factor):
 class _Given(_Factor):
     """A user's log S, with the projection that makes the atom at 0 divided out."""
 
-    def __init__(self, log_s, slope, at_zero, name):
-        self.user, self.user_slope, self.zero, self.name = log_s, slope, at_zero, name
+    def __init__(self, log_s, at_zero, name):
+        self.user, self.zero, self.name = log_s, at_zero, name
         self.near = 0.0
         self.projections = {Bernoulli(1 - at_zero): 1} if at_zero else {}
         z = -(1 - at_zero) * np.linspace(0.02, 0.98, 25)
@@ -165,11 +162,9 @@ class _Given(_Factor):
         rest = z1 - self.zero
         step = 0.01 * np.minimum(abs(rest), np.maximum(abs(z), 0.1))
         value = self._value(z)
-        if self.user_slope is None:  # along the reals, so that no cut is crossed; order 6
-            up = [self._value(z + k * step) - self._value(z - k * step) for k in (1, 2, 3)]
-            slope = (0.75 * up[0] - 0.15 * up[1] + up[2] / 60) / step
-        else:
-            slope = self.user_slope(z) + 0 * z
+        # the slope by a difference of order 6, along the reals, so that no cut is crossed
+        up = [self._value(z + k * step) - self._value(z - k * step) for k in (1, 2, 3)]
+        slope = (0.75 * up[0] - 0.15 * up[1] + up[2] / 60) / step
         for law, n in self.projections.items():
             more, d = law._log_s(z, z1)
             value, slope = value - n * more, slope - n * d

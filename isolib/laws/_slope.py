@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from isolib._check import finite, positive, positive_int
+from isolib._check import finite, positive
 from isolib.laws._base import Law
 from isolib.laws._classical import Atoms
 from isolib.laws._series import cosines, upper_log
@@ -98,10 +98,6 @@ class SquaredSlope(Law):
         x, w = self._quadrature
         deepest = x[(w > 1e-14) & (x > 0)].min(initial=1.0)  # next to nothing of the law is below
         return sorted({deepest, *self._turns, *(x for x, _ in self._fixed)})
-
-    def moments(self, k):
-        powers = np.arange(1, positive_int("k", k) + 1)
-        return (self._s ** powers[:, None] * self._w).sum(1).real
 
     def _density(self, x):
         # the nodes lie where Im s > 0: seen from the real axis as from below

@@ -54,6 +54,7 @@ class Engine(Inside):
         if self.noise and len(equation.legs) < 2:  # the rest of it shows where all should be real
             size = abs(equation.at(min(self.places) - np.geomspace(0.1, 10, 6)[None] + 0j)[0].imag)
             self.noise = max(self.noise, size[size < 1e-9].max(initial=0))
+        self.seen = np.zeros(1), np.full(1, min(self.spread, equation.top / 2))
         self.touches = self.noise and any(abs(weight) < 1e-12 for _, weight in meetings)
 
     # ---- the graph y = f(x) -----------------------------------------------------------------
@@ -86,7 +87,7 @@ class Engine(Inside):
 
     @quiet
     def _point(self, x):
-        y = self._height(x, np.full(x.shape, min(self.spread, self.eq.top / 2)))
+        y = self._height(x, np.interp(x, *self.seen))
         w = x + 1j * y
         t, dt, h, *_ = self.eq.at(w[None])
         rate = abs(dt) ** 2 / np.maximum(dt.real, 1e-14)  # rounding where t' is 0, in a cusp
@@ -173,6 +174,9 @@ class Engine(Inside):
     def pieces(self):
         """The pieces, cut in two until each is smooth; raises if their masses do not sum to 1."""
         todo = [Piece(*part[:2], part[2:], self._point) for part in self._intervals()]
+        if todo and len(self.eq.legs) < 2:  # what is known of the curve is a start for the rest
+            u = np.concatenate([piece.u[0] for piece in todo])
+            self.seen = u.real, np.maximum(u.imag, 1e-6 * self.seen[1][0])
         kept = [piece for piece in todo if abs(piece.mass) > NOTHING]
         self.open |= self.eq.product and kept[-1:] != todo[-1:]
         done = cut(kept, self.touches)

@@ -101,7 +101,7 @@ def cut(pieces, touches):
     done = []
     while pieces and len(done) + len(pieces) < 100:  # the roughest first
         piece = pieces.pop(max(range(len(pieces)), key=lambda i: pieces[i].rough))
-        halves = piece.halves() if piece.rough > 1e-11 else []
+        halves = piece.halves() if piece.rough > 5e-11 else []
         # a piece of more than 1e-9 is not rough by rounding, unless t' is 0 in a pole of Φ
         worth = 0.9 if piece.rough < 1e-9 or touches else np.inf
         if halves and sum(half.rough for half in halves) < worth * piece.rough:

@@ -7,7 +7,11 @@ True
 
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
+from isolib.pages.jacobian_spectra import network_spectrum
+from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
+from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
+from isolib.pages.spectral_universality import universality
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -18,6 +22,11 @@ _IN_ORDER = (
     free_sum,
     projection_atoms,
     product_spectrum,
+    correlation_cobweb,
+    phase_diagram,
+    network_spectrum,
+    universality,
+    mode_learning,
 )
 
 #: the browser tests draw each of these and compare with its function

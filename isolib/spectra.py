@@ -10,15 +10,52 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isolib._check import positive_int
+from isolib._check import one_of, positive, positive_int
 from isolib._compare import Comparison, compare
+from isolib._design import Design, design, layer_variance
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["jacobian", "singular_values", "Comparison", "compare"]
+    from isolib.laws import Law
+
+__all__ = [
+    "Comparison", "Design", "compare", "design", "feedforward", "jacobian", "layer_variance",
+    "singular_values",
+]  # fmt: skip
 
 GIB = 2**30
+
+
+def feedforward(
+    activation, depth: int, sigma_w2: float, q: float, weights: str = "orthogonal"
+) -> Law:
+    """The law of J Jᵀ for J = D^L W^L ⋯ D^1 W^1 in the limit of infinite width.
+
+    Every layer has the same length q, as at the fixed point, and the D and W are taken to be free:
+    the law of φ'(√q z)² and that of W Wᵀ, multiplied freely, to the power L. `singular_values()`
+    of the result is the law of the singular values of J.
+
+    Args:
+        activation: a name or an `Activation`.
+        depth: L, 1 or larger.
+        sigma_w2: σ_w² > 0. Gaussian: Var W_ij = σ_w²/N; orthogonal: WᵀW = σ_w² 1.
+        q: the variance of the pre-activations, positive.
+        weights: "orthogonal" or "gaussian".
+
+    Source: Pennington, Schoenholz and Ganguli 2017, eq. 14.
+
+    Example:
+        >>> law = feedforward("linear", 3, 1.0, 1.0, weights="gaussian")
+        >>> law.edges().round(6).tolist()  # (L + 1)^(L + 1) / L^L
+        [0.0, 9.481481]
+    """
+    from isolib.laws import MarchenkoPastur, SquaredSlope
+
+    depth = positive_int("depth", depth)
+    one_of("weights", weights, ("orthogonal", "gaussian"))
+    layer = SquaredSlope(activation, q).scaled(positive("sigma_w2", sigma_w2))
+    return (layer @ MarchenkoPastur() if weights == "gaussian" else layer) ** depth
 
 
 def jacobian(

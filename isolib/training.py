@@ -12,7 +12,7 @@ from torch import nn
 from isolib._check import one_of, positive, positive_int
 from isolib.networks import generator
 
-__all__ = ["History", "fit"]
+__all__ = ["History", "Sweep", "fit"]  # noqa: F822 (Sweep: __getattr__, at the end)
 
 OPTIMISERS = {
     "sgd": torch.optim.SGD,
@@ -20,6 +20,7 @@ OPTIMISERS = {
     "rmsprop": torch.optim.RMSprop,
     "adam": torch.optim.Adam,
 }
+COLUMNS = ("step", "loss", "accuracy", "test_accuracy", "gradient_norm")
 PROBE = 2048  # training examples on which loss and accuracy are measured
 BIG = 1e3  # a loss this many times max(1, its first value) has diverged
 
@@ -138,6 +139,11 @@ def fit(
             update.step()
     update.zero_grad()
     model.train(was_training)
+    return history_of(rows, diverged_at)
+
+
+def history_of(rows, diverged_at) -> History:
+    """A History from rows (step, loss, accuracy, test accuracy, gradient norm)."""
     columns = np.array(rows, dtype=float).T
     return History(columns[0].astype(int), *columns[1:], diverged_at=diverged_at)
 
@@ -216,7 +222,8 @@ def _loss(name):
 
     def mse(out, target):
         if target.ndim == 1:  # labels
-            target = nn.functional.one_hot(target, out.shape[-1]).to(out)
+            # not one_hot, which a stack of networks could not call
+            target = (target[:, None] == torch.arange(out.shape[-1], device=out.device)).to(out)
         if target.shape != out.shape:
             raise ValueError(
                 f"y must have the shape of the model's output, {tuple(out.shape)}, "
@@ -250,3 +257,11 @@ def _bar(steps, progress):
     from tqdm.auto import tqdm
 
     return tqdm(steps, desc="training", unit="step")
+
+
+def __getattr__(name):
+    if name == "Sweep":  # its module needs this one first
+        from isolib.sweep import Sweep
+
+        return Sweep
+    raise AttributeError(f"module 'isolib.training' has no attribute {name!r}")

@@ -16,6 +16,7 @@ class Image(Law):
     """The law of f(X) for a law and a monotone f; back is the inverse, with its slope."""
 
     law: Law
+    k = 1.0  # its sign is that of f'
 
     def _key(self):
         return self.law
@@ -35,6 +36,16 @@ class Image(Law):
     def _quadrature(self):  # the rule is smooth for X, perhaps not for f(X)
         x, w = self.law._quadrature
         return self._f(x), w
+
+    def cdf(self, x):
+        x = self._back(finite("x", x))[0]
+        if self.k > 0:
+            return self.law.cdf(x)
+        jump = sum(w * (x == place) for place, w in self.law.atoms())
+        return np.where(x > self.law._range()[1], 0.0, 1 - self.law.cdf(x) + jump)
+
+    def quantile(self, u):
+        return self._f(self.law.quantile(u)) if self.k > 0 else super().quantile(u)
 
 
 class Scaled(Image):
@@ -72,19 +83,6 @@ class Scaled(Image):
         c = free_cumulants(self.law.moments(k) * self.k ** np.arange(1, k + 1))
         return moments_from_cumulants(c + self.b * (np.arange(k) == 0))
 
-    def cdf(self, x):
-        x = finite("x", x)
-        y = (x - self.b) / self.k
-        if self.k > 0:
-            return self.law.cdf(y)
-        jump = sum(w * (y == place) for place, w in self.law.atoms())
-        return np.where(x < self._range()[0], 0.0, 1 - self.law.cdf(y) + jump)
-
-    def quantile(self, u):
-        if self.k > 0:
-            return self.law.quantile(u) * self.k + self.b
-        return super().quantile(u)
-
     def _green(self, z):
         g, slope = self.law._green((z - self.b) / self.k)
         return g / self.k, slope / self.k**2
@@ -115,22 +113,11 @@ class Root(Image):
         return s * np.abs(s), 2 * s
 
     def _parts(self, product):
-        raise ValueError(
-            f"+, @ and ** do not take {self!r}: its Green's function is not known next to the "
-            "real axis. Combine the laws of λ = s² and take singular_values of the result"
-        )
+        why = "its Green's function is not known next to the real axis. Combine the laws of λ = s²"
+        raise ValueError(f"+, @ and ** do not take {self!r}: {why} and take singular_values then")
 
     def _green(self, z):
-        x, w = (
-            np.append(*pair)
-            for pair in zip(self._quadrature, np.reshape(self.atoms(), (-1, 2)).T, strict=True)
-        )
+        places, weights = np.reshape(self.atoms(), (-1, 2)).T
+        x, w = np.append(self._quadrature[0], places), np.append(self._quadrature[1], weights)
         f = 1 / (z[..., None] - x)
         return (f * w).sum(-1), -(f * f * w).sum(-1)
-
-    def cdf(self, x):
-        x = finite("x", x)
-        return np.where(x < 0, 0.0, self.law.cdf(x * np.abs(x)))
-
-    def quantile(self, u):
-        return np.sqrt(self.law.quantile(u))

@@ -64,13 +64,7 @@ class FromS(FreeProduct):
     ([0.0, 6.75], [1.0, 3.0, 12.0])
     """
 
-    def __init__(
-        self,
-        log_s: Callable,
-        *,
-        at_zero: float = 0.0,
-        name: str = "FromS",
-    ):
+    def __init__(self, log_s: Callable, *, at_zero: float = 0.0, name: str = "FromS"):
         if not callable(log_s):
             raise ValueError(f"log_s must be a function of z, got {log_s!r}")
         self.name, at_zero = name, in_range("at_zero", at_zero, 0, 1, open_hi=True)
@@ -212,5 +206,5 @@ class _Given(_Factor):
     def atoms(self):
         """The atom away from 0: S(∞) = 1/a, and 1 − weight is the first coefficient in 1/z."""
         radius, c = self.far
-        weight = round(1 - c[1], 9)
-        return [(float(np.exp(-c[0])), weight)] if radius and 0 <= weight <= 1 else []
+        weight = min(1 - c[1], 1.0) if abs(1 - c[1]) > 1e-9 else 0.0
+        return [(float(np.exp(-c[0])), weight)] if radius and weight >= 0 else []

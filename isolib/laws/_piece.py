@@ -92,7 +92,10 @@ class Piece:
         first, last = self.angles
         alpha = np.interp(beta, [0, *table, np.pi], [first, *self.alpha, last])
         u = np.array([np.interp(alpha, self.alpha, row) for row in self.u])
-        u[0] += np.maximum(t - hi, 0) * (self.u[0, -1] - self.u[0, -2]) / (self.t[-1] - self.t[-2])
+        beyond = t > hi
+        if beyond.any():
+            rate = (self.u[0, -1] - self.u[0, -9]) / (self.t[-1] - self.t[-9])
+            u[0, beyond] += (t[beyond] - hi) * rate
         return u  # an open piece goes on in a straight line: λ is a power of e^w near 0
 
 

@@ -566,6 +566,33 @@ def test_products_commute_and_scale(a, b, k):
     assert np.allclose(law.atoms(), turned.atoms())
 
 
+@given(
+    st.lists(st.tuples(st.floats(0.05, 0.99), st.integers(1, 5)), min_size=1, max_size=2),
+    st.lists(st.floats(0.1, 1.0), max_size=1),
+)
+@QUICK
+@unless_refused
+def test_a_written_s_gives_the_same_law(projections, ratios):
+    law = PointMass(1.0)
+    for p, n in projections:
+        law = law @ Bernoulli(p) ** n
+    for r in ratios:
+        law = law @ MarchenkoPastur(r)
+    if isinstance(law, Atoms):
+        return
+
+    def log_s(z):
+        wide = sum(n * (np.log(1 + z) - np.log(z + p)) for p, n in projections)
+        return wide - sum(np.log(1 + r * z) for r in ratios)
+
+    mine = FromS(log_s, at_zero=1 - min(p for p, _ in projections))
+    np.testing.assert_allclose(mine.atoms(), law.atoms(), atol=1e-7)
+    np.testing.assert_allclose(mine.edges(), law.edges(), atol=1e-7)
+    lo, hi = law.support()[-1]
+    x = lo + (hi - lo) * np.linspace(0.1, 0.9, 9)
+    np.testing.assert_allclose(mine.density(x), law.density(x), rtol=1e-6)
+
+
 @given(parts)
 @QUICK
 @unless_refused

@@ -17,7 +17,7 @@ from isolib.laws._equation import quiet
 from isolib.laws._inside import Inside
 from isolib.laws._piece import Piece, cut
 
-NOTHING = 1e-13  # a piece of less mass is rounding; if it is the last one, λ runs to 0
+NOTHING = 1e-13  # a piece of less mass is rounding
 SMALL = 1e-10  # heights below this, in units of the distance to a pole, count as none
 
 
@@ -130,15 +130,20 @@ class Engine(Inside):
         if self.open:  # the curve runs to λ = 0
             edge.append(min(edge[-1] + far, 700))
             t.append(np.inf)
+        end = 1.0
         for i in range(0, len(edge) if self.eq.product else 0, 2):  # stop where all is rounding
             x = np.linspace(*edge[i : i + 2], 241)[1:-1]
             u, _, density = self._point(x)
             left = abs(-1 / np.expm1(self.eq.at(u)[2]) - self.zero)  # 1 + z at λ = 0 is the atom
-            gone = np.flatnonzero((density < self.nothing) | (left < self.nothing))
-            if i and self.zero and left[0] < 1e-9:
-                self.open, edge, t = True, edge[:i], t[:i]
+            gone = np.flatnonzero((density < self.nothing) * (left < 1e-6) + (left < self.nothing))
+            last = self.open and i == len(edge) - 2
+            none = density.max() < 1e-10 or (last and left[-1] > 1e-3)
+            none |= bool(self.zero or self.noise) and left[0] < 1e-9
+            if i and none:  # an interval of rounding alone
+                self.open, edge, t = bool(end < 1e-6), edge[:i], t[:i]
                 break
-            if gone.size or (self.open and i == len(edge) - 2):
+            end = left[-1]
+            if gone.size or last:
                 edge = [*edge[: i + 1], x[gone[0] if gone.size else -1]]
                 self.open, t = True, [*t[: i + 1], self._point(np.array(edge[-1:]))[1][0]]
                 break
@@ -178,7 +183,6 @@ class Engine(Inside):
             u = np.concatenate([piece.u[0] for piece in todo])
             self.seen = u.real, np.maximum(u.imag, 1e-6 * self.seen[1][0])
         kept = [piece for piece in todo if abs(piece.mass) > NOTHING]
-        self.open |= self.eq.product and kept[-1:] != todo[-1:]
         done = cut(kept, self.touches)
         total = self.atoms + sum(piece.mass for piece in done)
         if not abs(total - 1) < 1e-6:

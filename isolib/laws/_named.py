@@ -134,12 +134,12 @@ class _Given(_Factor):
 
         1 + z has few digits there when it is formed from z; the curve can go on to x = 1e-16.
         """
-        near = 0.2 * min(1 - self.zero, self.zero or 1)  # −1 may be singular too
-        u = (1 - np.cos(np.pi * (np.arange(24) + 0.5) / 24)) / 2
+        near = 0.1 * min(1 - self.zero, self.zero or 1)  # −1 may be singular too
+        u = (1 - np.cos(np.pi * (np.arange(40) + 0.5) / 40)) / 2
         value = self._value(near * u + (self.zero - 1) + 0j).real
-        basis = np.column_stack([np.log(u), u[:, None] ** np.arange(11)])
+        basis = np.column_stack([np.log(u), u[:, None] ** np.arange(15)])
         c = np.linalg.lstsq(basis, value, rcond=None)[0]
-        if (abs(basis @ c - value) < 1e-9 * (1 + abs(value))).all():
+        if (abs(basis @ c - value) < 1e-12 * (1 + abs(value))).all():
             c[0] = round(c[0]) if abs(c[0] - round(c[0])) < 1e-7 else c[0]
             self.near, self.coefficients = near, c
             if self.zero:  # as many projections as the power says: what is left is smooth
@@ -193,7 +193,7 @@ class _Given(_Factor):
         for radius in radii:
             point, value = self._circle(radius, inverse=inverse)
             a = np.array([(value * (point / radius) ** -j).real.mean() for j in range(-31, 32)])
-            if max(abs(a[:31]).max(), abs(a[-8:]).max()) < 1e-11 * (1 + abs(a).max()):
+            if max(abs(a[:31]).max(), abs(a[-8:]).max()) < 1e-12 * (1 + abs(a).max()):
                 return radius, a[31:55] / radius ** np.arange(24)
         return 0.0, np.zeros(24)
 

@@ -5,6 +5,7 @@
 True
 """
 
+from isolib.pages.convolutions import spatial_modes
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.linear_dynamics import mode_learning
@@ -20,6 +21,7 @@ _IN_ORDER = (
     projection_atoms,
     product_spectrum,
     mode_learning,
+    spatial_modes,
 )
 
 #: the browser tests draw each of these and compare with its function

@@ -36,6 +36,18 @@ def top_of_masks(n):
 
 
 ANSWERS = {
+    "convolutions/2": (
+        [lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3],
+        [
+            (lambda n: ((1 + 2 * np.cos(2 * np.pi / n)) / 3) ** 2, "one direction only"),
+            (lambda n: (1 + 2 * np.cos(1 / n)) / 3, "is 2π/n."),
+            (lambda n: (1 + 2 * np.cos(np.pi / n)) / 3, "not π/n"),
+        ],
+    ),
+    "convolutions/4": (
+        [np.sqrt(96) / 5, 1.9596],
+        [(3.84, "square of it"), (1.8856, "3 × 3"), (2, "Gaussian"), (5, "bound")],
+    ),
     "linear-dynamics/2": (
         [lambda depth: 2 / (depth * 1.5 ** (2 - 2 / depth))],
         [

@@ -23,7 +23,7 @@ import numpy as np
 from isolib._check import finite, one_of
 
 _HERE = Path(__file__).parent
-KINDS = ("line", "theory", "steps", "points")
+KINDS = ("line", "theory", "steps", "points", "atoms")
 MOST_BYTES = 150_000
 
 
@@ -31,7 +31,8 @@ MOST_BYTES = 150_000
 class Curve:
     """One curve of a frame: y over x; `steps` has one x more than y (a histogram's ends).
 
-    Kinds: "line", "theory" (drawn in ink), "steps" (a filled histogram), "points".
+    Kinds: "line", "theory" (drawn in ink), "steps" (a filled histogram), "points", and "atoms"
+    (a dotted line at each x with its weight y beside it; there may be none).
     """
 
     label: str
@@ -185,7 +186,13 @@ class Explorer:
             )
             for c in frame.curves:
                 color = plots.INK if c.kind == "theory" else plots.COLORS[c.color]
-                if c.kind == "steps":
+                if c.kind == "atoms":
+                    middle, high = np.mean(frame.xlim or self.xlim), ax.get_xaxis_transform()
+                    for i, (x, weight) in enumerate(zip(c.x, c.y, strict=True)):
+                        ax.axvline(x, color=plots.INK, ls=":", label=None if i else c.label)
+                        side = "right" if x > middle else "left"
+                        ax.text(x, 0.93, f" {weight:.4g} ", transform=high, ha=side)
+                elif c.kind == "steps":
                     ax.stairs(c.y, c.x, fill=True, color=color, alpha=0.4, label=c.label)
                 else:
                     ax.plot(

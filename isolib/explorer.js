@@ -130,14 +130,25 @@ export function mount(spec, root, onChange = () => {}) {
         full.y.forEach((y, j) => y !== null &&
           element(plot, "circle", { cx: sx(x[j]).toFixed(2), cy: clamp(sy(y)).toFixed(2), r: 3.2,
                                     fill: color, "data-curve": full.label }));
+      } else if (full.kind === "atoms") {
+        full.y.forEach((y, j) => {
+          // a line has no height to show, so its weight stands beside it, on the side with room
+          const at = sx(x[j]), end = at > W / 2;
+          element(plot, "line", { x1: at.toFixed(2), x2: at.toFixed(2), y1: BOX.top,
+            y2: H - BOX.bottom, class: "atom", "data-curve": full.label, "data-weight": y });
+          element(plot, "text", { x: at + (end ? -5 : 5), y: BOX.top + 14, class: "atom",
+                                  "text-anchor": end ? "end" : "start" }, label(y, "linear"));
+        });
       } else {
         const steps = full.kind === "steps";
         element(plot, "path", { d: path({ ...full, x }, sx, sy, clamp), "data-curve": full.label,
           style: steps ? `fill:${color};fill-opacity:.35;stroke:none`
                        : `fill:none;stroke:${color};stroke-width:2` });
       }
+      if (full.kind === "atoms" && !full.y.length) return;
       const entry = element(legend, "span");
-      element(entry, "i", { style: `background:${color}` });
+      element(entry, "i", full.kind === "atoms" ? { class: "atom" }
+                                                : { style: `background:${color}` });
       entry.append(full.label);
     });
     shown.forEach(({ input, value }, i) => {

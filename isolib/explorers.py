@@ -10,6 +10,7 @@ from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
+from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -20,6 +21,8 @@ _IN_ORDER = (
     free_sum,
     projection_atoms,
     product_spectrum,
+    correlation_cobweb,
+    phase_diagram,
     mode_learning,
     spatial_modes,
 )

@@ -39,7 +39,7 @@ def length_map(activation, sigma_w2: float, sigma_b2: float, q):
         sigma_w2, sigma_b2: σ_w² > 0 and σ_b² ≥ 0.
         q: a number or an array, of any shape; the result has the same.
 
-    Source: Poole et al. 2016, eq. 3.
+    Source: Poole et al. 2016 (the length map).
 
     Example:
         >>> round(float(length_map("relu", 2.0, 0.0, 3.0)), 10)
@@ -63,7 +63,7 @@ def chi(activation, sigma_w2: float, q: float) -> float:
     Also the slope of the correlation map at c = 1. At q = 0 it is not defined for φ with a kink
     at 0, and `ValueError` is raised for every φ.
 
-    Source: Poole et al. 2016, eq. 6; Pennington, Schoenholz and Ganguli 2017, eq. 6.
+    Source: Poole et al. 2016; Pennington, Schoenholz and Ganguli 2017.
 
     Example:
         >>> chi("linear", 0.5, 1.0)
@@ -124,6 +124,9 @@ def fixed_point(activation, sigma_w2: float, sigma_b2: float, *, start: float = 
 
 def critical_point(activation, q: float) -> tuple[float, float]:
     """(σ_w², σ_b²) at which q is the fixed point and χ = 1.
+
+    That lengths near q stay near it is not implied: for GELU with q < 3.56 and SiLU with q < 14.3
+    the length map is steeper than 1 there, and lengths leave.
 
     Raises:
         ValueError: q ≤ 0, or no such point (σ_b² would be negative).
@@ -194,7 +197,7 @@ def correlation_map(activation, sigma_w2: float, sigma_b2: float, c, q: float | 
         q: the length both inputs have and keep; the fixed point unless given (it must be given
             where every q is fixed).
 
-    Source: Poole et al. 2016, eq. 5.
+    Source: Poole et al. 2016 (the correlation map).
 
     Example:
         >>> round(float(correlation_map("relu", 2.0, 0.0, 0.0, q=1.0)), 10) == round(1 / np.pi, 10)
@@ -224,7 +227,7 @@ class DepthScales(NamedTuple):
 def depth_scales(activation, sigma_w2: float, sigma_b2: float) -> DepthScales:
     """How many layers a length, a correlation and a gradient survive, at the fixed point q*.
 
-    Source: Schoenholz et al. 2017, eqs. 7, 9 and 13.
+    Source: Schoenholz et al. 2017.
 
     Example:
         >>> xi = depth_scales("tanh", 2.0, 0.0)

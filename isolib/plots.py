@@ -81,12 +81,14 @@ def spectrum(
     xlabel="eigenvalue",
     logx=False,
     theory="theory",
+    cusps=(),
 ):
     """A histogram of samples (normalised to their number) with a law's density drawn over it.
 
-    With `logx` both are shown per unit of log x. Atoms of the law appear as ticks with their
-    weight. Returns the Axes. Raises `ValueError` for samples that are empty, not finite, or not
-    positive with `logx`.
+    With `logx` both are shown per unit of log x. The curve's points crowd at the edges of the
+    support, and at `cusps`, places inside where the density has one. Atoms of the law appear as
+    dotted lines with their weight. Returns the Axes. Raises `ValueError` for samples that are
+    empty, not finite, or not positive with `logx`.
 
     >>> from isolib import laws
     >>> ax = spectrum(law=laws.Semicircle())
@@ -106,8 +108,10 @@ def spectrum(
             counts, np.exp(ends) if logx else ends, fill=True, color=color, alpha=0.45, label=label
         )
     if law is not None:
+        steps = np.sin(np.linspace(0.004, np.pi / 2 - 0.004, 500)) ** 2
         for i, (lo, hi) in enumerate(law.support()):
-            x = lo + (hi - lo) * np.sin(np.linspace(0.004, np.pi / 2 - 0.004, 500)) ** 2
+            ends = np.sort([lo, hi, *(c for c in cusps if lo < c < hi)])
+            x = np.concatenate([a + (b - a) * steps for a, b in zip(ends, ends[1:], strict=False)])
             y = law.density(x) * (x if logx else 1)
             ax.plot(x, y, color=INK, lw=1.5, label=theory if i == 0 else None)
         for place, weight in law.atoms():

@@ -48,6 +48,28 @@ ANSWERS = {
         [np.sqrt(96) / 5, 1.9596],
         [(3.84, "square of it"), (1.8856, "3 × 3"), (2, "Gaussian"), (5, "bound")],
     ),
+    "signal-propagation/1": (
+        [0.75 * np.pi, 2.3562],
+        [
+            (3.0, "It is 2/√π"),
+            (np.pi * np.sqrt(5) / 4, "two factors"),
+            (2.25 * np.pi, "Take the root"),
+            (4 / (3 * np.pi), "That is E φ'²"),
+            (np.sqrt(0.75 * np.pi), "That is σ_w."),
+            (2 - 1.5 * np.arcsin(0.8), "That is σ_b²"),
+        ],
+    ),
+    "signal-propagation/2": (
+        [lambda q: q - np.tanh(q), lambda q: q - (1 - np.exp(-2 * q)) / (1 + np.exp(-2 * q))],
+        [
+            (np.tanh, "the rest of q"),
+            (lambda q: 2 / (1 + np.exp(-2 * q)), "That is σ_w² on"),
+            (lambda q: q - (1 - np.exp(-2 * q)) / 2, "is missing"),
+            (lambda q: q - (1 - np.exp(-2 * q)), "only for large q"),
+            (lambda q: q - np.tanh(q / 2), "with 2q"),
+            (lambda q: np.sqrt(q - np.tanh(q)), "That is σ_b."),
+        ],
+    ),
     "linear-dynamics/2": (
         [lambda depth: 2 / (depth * 1.5 ** (2 - 2 / depth))],
         [

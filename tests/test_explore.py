@@ -54,6 +54,16 @@ def test_a_shared_grid_is_stored_once_and_separate_grids_are_kept():
     assert "ylim" not in spec["frames"][1]
 
 
+def test_atoms_are_lines_with_weights_and_there_may_be_none():
+    def frame(k):
+        atoms = Curve("atoms", [0.0, 1.0][:k], [0.25, 0.5][:k], "atoms")
+        return Frame([Curve("c", [0, 1], [0, 1]), atoms], str(k))
+
+    explorer = Explorer("atoms", "Atoms", frame, {"k": [0, 1, 2]}, {"k": "k"}, start={"k": 2})
+    assert [f["curves"][1]["y"] for f in explorer.spec["frames"]] == [[], [0.25], [0.25, 0.5]]
+    assert "data:image/png" in explorer.html()
+
+
 def test_too_much_data_is_refused_with_its_size():
     with pytest.raises(ValueError, match=rf"'powers' holds \d{{6,}} bytes, at most {MOST_BYTES}"):
         assert powers(points=9000).spec
@@ -76,7 +86,10 @@ def test_bad_explorers(change, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0, 1], [0, 1], "dots"), "kind must be one of line, theory, steps, points; got 'dots'"),
+        (
+            ([0, 1], [0, 1], "dots"),
+            "kind must be one of line, theory, steps, points, atoms; got 'dots'",
+        ),
         (([0, 1, 2], [0, 1]), r"'c': x must hold 2 numbers for y of shape \(2,\), got .*\(3,\)"),
         (([0, 1], [0, 1], "steps"), r"x must hold 3 numbers"),
         (([[0, 1]], [[0, 1]]), r"got shape \(1, 2\)"),

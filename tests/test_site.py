@@ -249,6 +249,13 @@ LOOK = r"""() => {
     raw,
     broken: [...document.images].filter((i) => i.complete && i.naturalWidth === 0 && i.src)
       .map((i) => i.src.slice(0, 80)),
+    // a display formula in its column: what the formula needs, and what the column gives
+    wide: [...document.querySelectorAll('div.math')].filter((d) => d.checkVisibility())
+      .map((d) => [d.querySelector('mjx-container'), d]).filter(([m, d]) => m &&
+        Math.max(m.scrollWidth - m.clientWidth, d.scrollWidth - d.clientWidth) > 1)
+      .map(([m, d]) => `${m.scrollWidth} px in ${d.clientWidth} px: ` +
+        (d.querySelector('mjx-assistive-mml') || d).textContent.replace(/\s+/g, ' ').slice(0, 80)),
+    displays: document.querySelectorAll('div.math').length,
     copy: [...document.querySelectorAll('div.cell_input div.highlight')]
       .filter((d) => !d.querySelector('.copybtn')).length,
     titles: [...document.querySelectorAll('h1')].filter((h) => h.checkVisibility()).length,
@@ -388,6 +395,25 @@ def test_every_formula_is_rendered(either, pages):
 
 
 @pytest.mark.browser
+def test_no_display_formula_is_wider_than_its_column(visits):
+    """At the width of a laptop; on a phone a formula may scroll in its own box."""
+    assert sum(visit.seen["displays"] for visit in visits.values()) > 60
+    wide = [f"{name}: {line}" for name, v in visits.items() for line in v.seen["wide"]]
+    assert not wide, "break these into aligned lines: " + "; ".join(wide)
+
+
+@pytest.mark.browser
+def test_the_width_of_a_formula_is_seen_at_all(browser, html):
+    """A column made narrow on purpose: the check above would have seen it."""
+    page = browser.new_page(viewport=DESK)
+    page.goto((html / "book/foundations/random-matrices.html").as_uri())
+    page.evaluate(WAIT)
+    page.add_style_tag(content="div.math { max-width: 120px }")
+    assert len(page.evaluate(LOOK)["wide"]) > 3
+    page.close()
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark", "phone"])
 def test_axe_finds_nothing_serious(visits, theme):
     judged = {name: v.axe[theme] for name, v in visits.items() if v.axe}
@@ -490,9 +516,11 @@ def drawn(svg) -> dict:
         """(svg) => {
           const curves = {};
           for (const node of svg.querySelectorAll('[data-curve]')) {
-            const curve = (curves[node.dataset.curve] ||= {circles: [], paths: []});
+            const curve = (curves[node.dataset.curve] ||= {circles: [], paths: [], lines: []});
             if (node.tagName === 'circle')
               curve.circles.push(['cx', 'cy'].map((k) => Number(node.getAttribute(k))));
+            else if (node.tagName === 'line')
+              curve.lines.push([Number(node.getAttribute('x1')), Number(node.dataset.weight)]);
             else curve.paths.push(node.getAttribute('d'));
           }
           return {xlim: JSON.parse(svg.dataset.xlim), ylim: JSON.parse(svg.dataset.ylim),
@@ -508,11 +536,22 @@ def check_picture(root, explorer, indices):
     assert picture["xlim"] == pytest.approx(list(frame.xlim or explorer.xlim))
     assert picture["ylim"] == pytest.approx(list(frame.ylim or explorer.ylim))
     assert root.locator("output").inner_text() == frame.readout
-    assert list(picture["curves"]) == [c.label for c in frame.curves]
+    drawn_ones = [c.label for c in frame.curves if c.kind != "atoms" or len(c.x)]
+    assert list(picture["curves"]) == drawn_ones
+    assert root.locator(".isolib-legend > span").count() == len(drawn_ones)
     count = 0
     for curve in frame.curves:
         x, y = np.asarray(curve.x, float), np.asarray(curve.y, float)
+        if curve.label not in drawn_ones:
+            continue
         shown = picture["curves"][curve.label]
+        if curve.kind == "atoms":
+            px, weights = np.array(shown["lines"]).T
+            np.testing.assert_allclose(weights, y, rtol=5.1e-5)
+            ends = BOX["left"], W - BOX["right"]
+            same_drawing(explorer.xscale, picture["xlim"], px, *ends, x, curve.label)
+            count += len(px)
+            continue
         if curve.kind == "points":
             keep = np.isfinite(y)
             x, y, points = x[keep], y[keep], shown["circles"]

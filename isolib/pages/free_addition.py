@@ -20,10 +20,15 @@ def _middle(law: laws.Law, n: int) -> np.ndarray:
 
 
 def _curve(law: laws.Law, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points dense at the edges and the density there, zero between intervals."""
-    per = max(12, count // len(law.support())) | 1  # odd, so that the middle is a point
-    xs, ys = [], []
+    """Points dense at the edges, and at a cusp in the middle; zero between intervals."""
+    pieces = []
     for lo, hi in law.support():
+        middle = (lo + hi) / 2
+        cusp = law.density(middle) < 1e-6
+        pieces += [(lo, middle), (middle, hi)] if cusp else [(lo, hi)]
+    per = max(12, count // len(pieces)) | 1  # odd, so that the middle is a point
+    xs, ys = [], []
+    for lo, hi in pieces:
         x = lo + (hi - lo) * np.sin(np.linspace(0, np.pi / 2, per)) ** 2
         xs.append(x)
         ys.append(np.concatenate([[0.0], law.density(x[1:-1]), [0.0]]))
@@ -50,7 +55,9 @@ def free_sum() -> Explorer:
         eigenvalues = np.linalg.eigvalsh(np.diag(_middle(a, n)) + (q * _middle(b, n)) @ q.T)
         lo, hi = law._range()
         margin = 0.06 * (hi - lo)
-        heights, ends = np.histogram(eigenvalues, bins=40, range=(lo - margin, hi + margin))
+        places, weights = zip(*law.atoms(), strict=True) if law.atoms() else ((), ())
+        off = np.all([abs(eigenvalues - p) > 1e-6 for p in [*places, hi + 1]], axis=0)
+        heights, ends = np.histogram(eigenvalues[off], bins=40, range=(lo - margin, hi + margin))
         heights = heights / n / np.diff(ends)
         x, y = _curve(law, 111)
         intervals = ", ".join(f"[{a:.3f}, {b:.3f}]" for a, b in law.support())
@@ -62,6 +69,7 @@ def free_sum() -> Explorer:
         curves = [
             Curve("A + QBQᵀ, one matrix", ends, heights, "steps"),
             Curve("free convolution", x, y, "theory"),
+            Curve("atom, with its weight", places, weights, "atoms"),
         ]
         # densities may be infinite at an edge, and atoms tall: keep the middle readable
         top = 1.3 * min(np.quantile(y, 0.85), 3.0)

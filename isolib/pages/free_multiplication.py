@@ -51,6 +51,18 @@ def _histogram(values, top, bins, total):
     return ends, counts / total / np.diff(ends)
 
 
+def _atoms(law):
+    """The law's atoms as dotted lines, and in words those above the continuous part."""
+    atoms, edge = law.atoms(), law.edges()[-1]
+    words = "".join(f", below an atom of weight {w:.3g} at {x:.3g}" for x, w in atoms if x > edge)
+    return Curve(
+        "atom, with its weight", *zip(*atoms, strict=True), "atoms"
+    ) if atoms else _NO_ATOM, words
+
+
+_NO_ATOM = Curve("atom, with its weight", [], [], "atoms")
+
+
 def product_spectrum() -> Explorer:
     """Chapter 4: singular values of a product of L layers against their law, by layer and depth.
 
@@ -62,26 +74,30 @@ def product_spectrum() -> Explorer:
     def frame(depth, layer):
         law = layers[layer][0] ** depth
         s, root = simulated[layer][depth], law.singular_values()
-        edge, places = root.edges()[-1], [x for x, _ in root.atoms()]
-        top = 1.1 * max([edge, *places])
-        off = np.all([abs(s - x) > 1e-6 for x in [*places, -1.0]], axis=0)
-        ends, heights = _histogram(s[off], top, 40, s.size)
+        edge, (lines, words) = root.edges()[-1], _atoms(root)
+        top = 1.1 * max([edge, *lines.x])
+        # an atom at 0 is a number of dead directions, which rounding does not leave at 0
+        rest = np.sort(s)[sum(round(w * s.size) for x, w in root.atoms() if x == 0) :]
+        off = np.all([abs(rest - x) > 1e-6 for x in [*lines.x, -1.0] if x], axis=0)
+        ends, heights = _histogram(rest[off], top, 40, s.size)
         lo = root.edges()[0]
         x = lo + (edge - lo) * np.sin(np.linspace(0.06, np.pi / 2, 90)) ** 2
         density = root.density(x)
-        atoms = "".join(f" Weight {w:.3g} sits at {x:.3g}." for x, w in root.atoms())
+        zero = "".join(f" Weight {w:.3g} sits at 0." for x, w in root.atoms() if x == 0)
         text = (
-            f"L = {depth}, {layer}: the continuous part reaches {edge:.3f}; the largest simulated "
-            f"value is {s.max():.3f}. Variance of the law of JJᵀ: {law.variance:.3g}; "
-            f"{root.cdf(0.1):.0%} of the singular values lie below 0.1.{atoms}"
+            f"L = {depth}, {layer}: the continuous part reaches {edge:.3f}{words}; the largest "
+            f"simulated value is {s.max():.3f}. Variance of the law of JJᵀ: {law.variance:.3g}; "
+            f"{root.cdf(0.1):.0%} of the singular values lie below 0.1.{zero}"
         )
         curves = [
             Curve("simulation", ends, heights, "steps"),
             Curve("theory", x, density, "theory"),
+            lines,
         ]
         # the density may run to infinity at 0: show it up to a readable height
-        high = 1.3 * min(density.max(), max(2.5 * np.sort(heights)[-3], 0.02))
-        return Frame(curves, text, xlim=(0, float(top)), ylim=(0, float(high)))
+        readable = max(2.5 * np.sort(heights)[-3], 2 * np.median(density))
+        high = 1.3 * min(density.max(), readable)
+        return Frame(curves, text, xlim=(-0.02 * top, float(top)), ylim=(0, float(high)))
 
     return Explorer(
         "product-spectrum",
@@ -112,21 +128,24 @@ def projection_atoms() -> Explorer:
         law, eigenvalues = laws.Bernoulli(p) ** depth, simulated[p][depth] ** 2
         edge, ones = law.edges()[-1], eigenvalues > 1 - 1e-9
         x = edge * np.sin(np.linspace(0.06, np.pi / 2 - 0.02, 90)) ** 2
+        density = law.density(x)
         weight = sum(w for place, w in law.atoms() if place > 0)
+        lines, words = _atoms(law)
         top = 1.02 if weight else 1.1 * edge
         rest = eigenvalues[~ones & (eigenvalues > 1e-9 * edge)]
         ends, heights = _histogram(rest, top, 40, _SIZE)
         text = (
             f"L = {depth}, p = {p:g}: {ones.sum()} of {_SIZE} eigenvalues are 1 (law "
             f"{_SIZE * weight:.0f}). Weight {1 - p:.2g} sits at 0. The others end at "
-            f"{rest.max():.3g} (law {edge:.3g})."
+            f"{rest.max():.3g} (law {edge:.3g}){words}."
         )
         curves = [
             Curve("simulation", ends, heights, "steps"),
-            Curve("theory, continuous part", x, law.density(x), "theory"),
+            Curve("theory, continuous part", x, density, "theory"),
+            lines,
         ]
-        high = 1.3 * max(2.5 * np.sort(heights)[-4], 0.02)
-        return Frame(curves, text, xlim=(0, float(top)), ylim=(0, float(high)))
+        high = 1.3 * max(2.5 * np.sort(heights)[-4], 2 * np.median(density))
+        return Frame(curves, text, xlim=(-0.02 * top, float(top)), ylim=(0, float(high)))
 
     return Explorer(
         "projection-atoms",
@@ -134,7 +153,6 @@ def projection_atoms() -> Explorer:
         frame,
         {"depth": depths, "p": traces},
         {"depth": "factors L", "p": "trace p"},
-        xlim=(0, 1.02),
         xlabel="eigenvalue",
         ylabel="density",
         start={"depth": 3, "p": 4},

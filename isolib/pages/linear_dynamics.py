@@ -9,45 +9,41 @@ from isolib.exercises import exercise, function_of, number
 from isolib.explore import Curve, Explorer, Frame
 
 
-def steps_to_learn(u0: float, s: float, depth: int):
-    """(steps, u): a balanced mode's course at half the largest stable rate, u0 < u < 0.999 s."""
-    x = np.linspace(np.log(u0 / (s - u0)), np.log(999.0), 801)  # logit of u/s
-    u = s / (1 + np.exp(-x))
+def steps_to_learn(start: float, depth: int):
+    """(steps, u/s): a balanced mode's course at half the largest stable rate, from u/s = start."""
+    x = np.linspace(np.log(start / (1 - start)), np.log(999.0), 801)  # logit of u/s
+    level = 1 / (1 + np.exp(-x))
     # dt = du / (L u^(2 − 2/L) (s − u)), du = u (1 − u/s) dx, and a step is 1/(L s^(2 − 2/L))
-    t = cumulative_simpson((s / u) ** (1 - 2 / depth) * np.ones_like(x), x=x, initial=0)
-    return t, u
+    return cumulative_simpson(level ** (2 / depth - 1), x=x, initial=0), level
 
 
 def mode_learning() -> Explorer:
     """Chapter 8: one mode learned by gradient descent in a product of L balanced factors."""
-    depths, strengths = [1, 2, 3, 5, 10, 30, 100], [0.5, 1.0, 2.0]
-    starts = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
 
-    def frame(depth, start, strength):
-        steps, u = steps_to_learn(start * strength, strength, depth)
-        level = u / strength
+    def frame(depth, start):
+        steps, level = steps_to_learn(start, depth)
         passed = np.interp([0.1, 0.9], level, steps)
         text = (
-            f"{depth} layer{'s' if depth > 1 else ''}, strength {strength:g}, start at "
-            f"{start:g} of it: half learned after {np.interp(0.5, level, steps):.3g} steps"
+            f"{depth} layer{'s' if depth > 1 else ''}, start at {start:g} of the mode: "
+            f"half learned after {np.interp(0.5, level, steps):.3g} steps"
         )
         if start < 0.1:
             text += f", from a tenth to nine tenths in {passed[1] - passed[0]:.3g}"
-        keep = np.linspace(0, len(u) - 1, 160).astype(int)
+        keep = np.linspace(0, len(level) - 1, 120).astype(int)
         return Frame([Curve("u / s", np.maximum(steps[keep], 0.01), level[keep])], text + ".")
 
     return Explorer(
         "mode-learning",
         "One mode, learned at half the largest stable rate",
         frame,
-        {"depth": depths, "start": starts, "strength": strengths},
-        {"depth": "depth L", "start": "start u₀/s", "strength": "strength s"},
+        {"depth": [1, 2, 3, 5, 10, 30, 100], "start": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]},
+        {"depth": "depth L", "start": "start u₀/s"},
         xlim=(0.1, 3000),
         ylim=(0, 1.05),
         xlabel="steps",
         ylabel="share of the mode learned",
         xscale="log",
-        start={"depth": 4, "start": 3, "strength": 1},
+        start={"depth": 4, "start": 3},
     )
 
 

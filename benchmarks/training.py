@@ -1,0 +1,79 @@
+"""Network-steps per second: a stack of networks against a loop of plain PyTorch runs."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from isolib.networks import MLP
+from isolib.training import Sweep
+
+CASES = {"cpu": (64, 50, 64, 32), "cuda": (400, 200, 128, 32)}  # width, depth, batch, networks
+
+
+def plain(nets, x, y, lr, steps, batch):
+    """What one writes without isolib: one network after another, torch.optim, nothing measured."""
+    for net in nets:
+        optimiser = torch.optim.SGD(net.parameters(), lr=lr)
+        for _ in range(steps):
+            i = torch.randint(len(x), (batch,), device=x.device)
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(net(x[i]), y[i]).backward()
+            optimiser.step()
+
+
+def stacked(runs, x, y, steps, batch, device):
+    Sweep(
+        MLP, runs, x, y, steps=steps, batch_size=batch, log_points=1, device=device
+    ).run()  # measures at step 0 and at the end only
+
+
+def seconds(run, device):
+    def now():
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    start = now()
+    run()
+    return now() - start
+
+
+def matmul_rate(device, n=2048):
+    """Multiplications and additions per second of a large single-precision product."""
+    a = torch.randn(n, n, device=device)
+    a @ a
+    return 5 * 2 * n**3 / seconds(lambda: [a @ a for _ in range(5)], device)
+
+
+def main():
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    width, depth, batch, count = CASES[device]
+    x = torch.randn(2000, width, generator=torch.manual_seed(0))
+    y = torch.randint(10, (2000,))
+    shape = dict(depth=depth, width=width, sigma_w2=1.05, inputs=width, outputs=10)
+    runs = [dict(shape, seed=seed, lr=0.01) for seed in range(count)]
+    nets = [MLP(**shape, seed=seed, device=device) for seed in range(4)]
+
+    few, many = 5, 25  # the difference of two lengths leaves out building and measuring
+    both = []
+    for _ in range(3):
+        ours = [seconds(lambda n=n: stacked(runs, x, y, n, batch, device), device)
+                for n in (few, many)]  # fmt: skip
+        theirs = seconds(
+            lambda: plain(nets, x.to(device), y.to(device), 0.01, many, batch), device
+        )
+        both.append((count * (many - few) / (ours[1] - ours[0]), len(nets) * many / theirs))
+    stack, loop = (sorted(column)[1] for column in zip(*both, strict=True))
+    # forward, and twice as much backward, two operations a multiplication
+    work = 6 * depth * width**2 * batch * stack
+    print(f"{device}, {torch.get_num_threads()} threads: width {width}, depth {depth}, "
+          f"batch {batch}, {count} networks")  # fmt: skip
+    print(f"  one by one {loop:8.1f} network-steps/s")
+    print(f"  stacked    {stack:8.1f} network-steps/s: {stack / loop:.1f} times, "
+          f"{work / matmul_rate(device):.0%} of the rate of a large matrix product")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -8,9 +8,11 @@ True
 from isolib.pages.convolutions import spatial_modes
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
+from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
+from isolib.pages.spectral_universality import universality
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -23,6 +25,8 @@ _IN_ORDER = (
     product_spectrum,
     correlation_cobweb,
     phase_diagram,
+    network_spectrum,
+    universality,
     mode_learning,
     spatial_modes,
 )

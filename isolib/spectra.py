@@ -12,13 +12,17 @@ import numpy as np
 
 from isolib._check import one_of, positive, positive_int
 from isolib._compare import Comparison, compare
+from isolib._design import Design, design, layer_variance
 
 if TYPE_CHECKING:
     import torch
 
     from isolib.laws import Law
 
-__all__ = ["feedforward", "jacobian", "singular_values", "Comparison", "compare"]
+__all__ = [
+    "Comparison", "Design", "compare", "design", "feedforward", "jacobian", "layer_variance",
+    "singular_values",
+]  # fmt: skip
 
 GIB = 2**30
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import digamma
 
 from isolib import exercises, laws
+from isolib.activations import Activation
 from isolib.laws import MarchenkoPastur
 
 LAYER = MarchenkoPastur(1 / 9, 2.0)
@@ -30,9 +31,30 @@ def top_of_sum(v):
     return w + v * w / (w * w - 1)
 
 
+def top_of_gaussian_relu(n):
+    """s_max for n ReLU layers with Gaussian weights of variance 2/N (chapter 6)."""
+    z = (1 - n + np.sqrt((n - 1) ** 2 + 2 * n)) / (2 * n)
+    return np.sqrt((1 + z) * (z + 0.5) ** n * 2**n / z)
+
+
 def top_of_masks(n):
     """The upper edge for n half-masked orthogonal layers with σ_w² = 2 (chapter 4)."""
     return n * (n / (n - 1)) ** (n - 1)
+
+
+def top_of_bernoulli_class(v):
+    """The largest point of the law with S = exp(−v z/(1+z)) (chapter 7)."""
+    return np.where(np.asarray(v) < 1, np.exp(v), np.e * np.asarray(v))
+
+
+def bent(outer):
+    """Slope 1 on [−1, 1] and `outer` beyond (chapter 7)."""
+    return Activation(
+        f"bent {outer:g}",
+        lambda x: np.clip(x, -1, 1) + outer * (x - np.clip(x, -1, 1)),
+        lambda x: np.where(abs(x) < 1, 1.0, outer),
+        (-1, 1),
+    )
 
 
 ANSWERS = {
@@ -166,6 +188,64 @@ ANSWERS = {
             (lambda n: np.e * (n - 0.5), "limit form for large L"),
             (lambda n: np.e * (n + 0.5), "limit form for L Gaussian"),
             (lambda n: 2.0**n, "would be negative"),
+        ],
+    ),
+    "jacobian-spectra/1": (
+        [0.6, 3 / 5],
+        [
+            (0.98**20, "count dimensions"),
+            (0.4, "lost at some layer"),
+            (0.98, "the rank of J"),
+            (0.02, "atom at 0"),
+            (0.98**-10, "s_max itself"),
+            (0.98**-20, "s_max², the place"),
+            (0.38, "the continuous part"),
+        ],
+    ),
+    "jacobian-spectra/2": (
+        [top_of_gaussian_relu],
+        [
+            (lambda n: top_of_gaussian_relu(n) ** 2, "That is s_max²"),
+            (lambda n: np.sqrt(top_of_masks(n)), "orthogonal weights"),
+            (lambda n: np.sqrt((n + 1) * (1 + 1 / n) ** n), "without the ReLU"),
+            (lambda n: np.sqrt(2 * np.e * n), "leading term"),
+            (lambda n: top_of_gaussian_relu(n) * 2 ** (-n / 2), "weights are missing"),
+            (lambda n: np.sqrt(1 + 2 * n), "second moment"),
+        ],
+    ),
+    "spectral-universality/1": (
+        [0.01, np.sqrt(0.1 / 1000)],
+        [
+            (0.005, "tanh's constant"),
+            (0.02, "not q²/2"),
+            (np.sqrt(0.1 / 500), "factor 2"),
+            (1e-4, "Take the root"),
+            (0.1 / 500, "solve v = 2q²"),
+        ],
+    ),
+    "spectral-universality/2": (
+        [top_of_bernoulli_class, lambda v: float(np.exp(v) if v < 1 else np.e * v)],
+        [
+            (lambda v: np.e * v, "end of the continuous part"),
+            (np.exp, "its weight reaches zero"),
+            (lambda v: np.sqrt(top_of_bernoulli_class(v)), "That is s_max"),
+            (
+                lambda v: (
+                    (1 + 2 / (np.sqrt(1 + 4 / v) - 1))
+                    * np.exp(v * np.sqrt(1 + 4 / v) / 2)
+                    / np.exp(v / 2)
+                ),
+                "smooth class",
+            ),
+        ],
+    ),
+    "spectral-universality/6": (
+        [bent(0.5), bent(0.6)],
+        [
+            ("linear", "all but linear"),
+            ("relu", "out of its reach"),
+            ("tanh", "largest singular value is 1.5"),
+            ("hard_tanh", "What if it only halved"),
         ],
     ),
 }

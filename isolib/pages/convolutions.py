@@ -32,11 +32,11 @@ def spatial_modes() -> Explorer:
     start[5:9], start[16:18], start[21] = 2.4, 3.0, 2.0
 
     def frame(depth, kernel):
-        profile = averaged(start, kernel, depth)
+        profile = averaged(start, COLUMNS[kernel], depth)
         contrast = np.ptp(profile) / np.ptp(start)
         left = f"{contrast:.0%}" if contrast > 0.005 else f"{contrast:.1g}"
         text = (
-            f"After {depth} layer{'' if depth == 1 else 's'}: mean {profile.mean():.3f}, "
+            f"After {depth} {kernel} layer{'' if depth == 1 else 's'}: mean {profile.mean():.3f}, "
             f"highest minus lowest {left} of what it was."
         )
         curves = [
@@ -49,7 +49,7 @@ def spatial_modes() -> Explorer:
         "spatial-modes",
         "What is left of a picture's bright and dark places",
         frame,
-        {"kernel": COLUMNS, "depth": depths},
+        {"kernel": list(COLUMNS), "depth": depths},
         {"kernel": "kernel", "depth": "layers"},
         xlim=(0, n - 1),
         ylim=(0, 3.2),

@@ -5,37 +5,39 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy.interpolate import BarycentricInterpolator
 
 from isolib import activations, meanfield
 from isolib.exercises import exercise, function_of, number
 from isolib.explore import Curve, Explorer, Frame
+from isolib.gaussian import pair_mean
 
 _NAMES = {"tanh": "tanh", "hard tanh": "hard_tanh", "erf": "erf", "SELU": "selu"}
 _W = [0.8, 1.0, 1.3, 1.76, 2.2, 3.0, 4.0]
 _B = [0.0, 0.01, 0.05, 0.3]
-# one uniform rule for whole maps at once: exact to the width of a line also across a kink
-_Z = np.linspace(-7, 7, 141)
-_P = np.exp(-_Z * _Z / 2)
-_P /= _P.sum()
+# nodes in √(1 − c), in which the map is smooth up to c = 1 also where φ has a kink
+_ROOTS = (1 + np.cos(np.pi * np.arange(13) / 12)) / 2
 _C = np.linspace(0, 1, 41)
 _LOST = {0.0: "lengths shrink to 0.", np.inf: "lengths grow without bound."}
 
 
 @lru_cache(maxsize=512)
 def _state(name, w, b):
-    """q*, χ at it, and the correlation map on _C; None for the map where q* is 0 or infinite."""
+    """q* (0 or infinite where nothing is held) and χ at it."""
     act = activations.get(name)
     try:
         q = meanfield.fixed_point(act, w, b)
     except ValueError:  # lengths grow without bound (SELU)
-        return np.inf, np.nan, None
-    if q < 1e-9:
-        return 0.0, np.nan, None
-    u = np.sqrt(q) * _Z
-    first, root = _P * act.phi(u), np.sqrt(np.clip(1 - _C**2, 0, None))
-    second = act.phi(_C[:, None, None] * u[:, None] + root[:, None, None] * u)
-    mean = np.einsum("i,cij,j->c", first, second, _P)
-    return q, meanfield.chi(act, w, q), (w * mean + b) / q
+        return np.inf, np.nan
+    return (q, meanfield.chi(act, w, q)) if q >= 1e-9 else (0.0, np.nan)
+
+
+def _map(name, w, b, q):
+    """The correlation map at q*, a function of c: exact at _ROOTS, a polynomial between."""
+    act = activations.get(name)
+    exact = [(w * pair_mean(act, q, 1 - r * r) + b) / q for r in _ROOTS]
+    through = BarycentricInterpolator(_ROOTS, exact)
+    return lambda c: np.clip(through(np.sqrt(1 - c)), 0, 1)
 
 
 def _where(activation, w, b):
@@ -50,13 +52,15 @@ def correlation_cobweb() -> Explorer:
     """Chapter 5: the correlation map at q*, and the path of a correlation that starts at 0.9."""
 
     def frame(activation, w, b):
-        q, chi, mapped = _state(_NAMES[activation], w, b)
+        q, chi = _state(_NAMES[activation], w, b)
         x, passed, text = _C, [0.9], _LOST.get(q)
-        if mapped is None:  # nothing to draw
+        if text:  # nothing to draw
             x = mapped = np.zeros(2)
         else:
+            step = _map(_NAMES[activation], w, b, q)
+            mapped = step(_C)
             for _ in range(200):
-                passed.append(float(np.interp(passed[-1], _C, mapped)))
+                passed.append(float(step(passed[-1])))
             text = (
                 f"q* = {q:.3f}, χ = {chi:.3f}, {_phase(chi)}. From 0.9 the correlation is "
                 f"{passed[5]:.3f} after 5 layers, {passed[20]:.3f} after 20, "
@@ -95,8 +99,8 @@ def phase_diagram() -> Explorer:
 
     def frame(activation, w, b):
         name, line = _NAMES[activation], lines[activation]
-        q, chi, mapped = _state(name, w, b)
-        if mapped is None:
+        q, chi = _state(name, w, b)
+        if q in _LOST:
             text = _LOST[q]
         else:
             text = f"χ = {chi:.3f}, {_phase(chi)}"

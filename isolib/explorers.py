@@ -5,6 +5,7 @@
 True
 """
 
+from isolib.pages.convolutions import spatial_modes
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.jacobian_spectra import network_spectrum
@@ -27,6 +28,7 @@ _IN_ORDER = (
     network_spectrum,
     universality,
     mode_learning,
+    spatial_modes,
 )
 
 #: the browser tests draw each of these and compare with its function

@@ -10,7 +10,7 @@ from torch import nn
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int
 
-__all__ = ["MLP", "initial_weights"]
+__all__ = ["MLP", "ConvNet", "initial_weights"]  # noqa: F822 (ConvNet: __getattr__, at the end)
 
 
 def generator(seed: int | torch.Generator | None) -> torch.Generator:
@@ -197,3 +197,12 @@ class MLP(nn.Module):
             f"sigma_w2={self.sigma_w2:g}, sigma_b2={self.sigma_b2:g}, weights={self.weights!r}, "
             f"inputs={self.inputs}, outputs={self.outputs}"
         )
+
+
+def __getattr__(name):
+    # the other networks import this module, so they are looked up when asked for
+    if name == "ConvNet":
+        from isolib.convnet import ConvNet
+
+        return ConvNet
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -169,6 +169,8 @@ def _shape(model, x):
 
     if callable(getattr(model, "jacobian", None)):
         n = getattr(model, "width", None)
+        if n is None and callable(getattr(model, "hidden", None)):  # cheaper than one Jacobian
+            n = model.hidden(x[:1])[-1][0].numel()
         return (*((n, n) if n else model.jacobian(x[:1]).shape[1:]), True)
     y = model(x[:1])
     if not isinstance(y, torch.Tensor):

@@ -8,6 +8,6 @@ notebooks  every chapter as an .ipynb that opens on Colab
 
 
 def setup(app):
-    for name in ("pages", "checks", "tables", "notebooks"):
+    for name in ("numbers", "pages", "checks", "tables", "notebooks"):
         app.setup_extension(f"sitekit.{name}")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -58,6 +58,18 @@ def bent(outer):
 
 
 ANSWERS = {
+    "convolutions/2": (
+        [lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3],
+        [
+            (lambda n: ((1 + 2 * np.cos(2 * np.pi / n)) / 3) ** 2, "one direction only"),
+            (lambda n: (1 + 2 * np.cos(1 / n)) / 3, "is 2π/n."),
+            (lambda n: (1 + 2 * np.cos(np.pi / n)) / 3, "not π/n"),
+        ],
+    ),
+    "convolutions/4": (
+        [np.sqrt(96) / 5, 1.9596],
+        [(3.84, "square of it"), (1.8856, "3 × 3"), (2, "Gaussian"), (5, "bound")],
+    ),
     "signal-propagation/1": (
         [0.75 * np.pi, 2.3562],
         [

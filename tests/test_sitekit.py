@@ -207,6 +207,20 @@ def test_a_good_book_builds_and_its_notebook_has_the_pages_numbers(book):
     assert path.read_bytes() == first
 
 
+def test_a_chapter_keeps_its_number_while_others_are_missing(book):
+    later = GOOD.replace("{cite:t}`one2000work`", "no one")
+    pages = {"index": INDEX + "\n{cite:t}`one2000work`\n", "part/convolutions": later}
+    good, said = book(pages, execute=True)
+    assert good, said
+    page = (book.html / "part" / "convolutions.html").read_text(encoding="utf-8")
+    front = (book.html / "index.html").read_text(encoding="utf-8")
+    assert (book.html / "notebooks" / "10-convolutions.ipynb").is_file()
+    assert page.count("(10.1)") >= 2 and "Theorem 10.1" in page and "Exercise 10.1" in page
+    assert "10. A good page" in re.sub(r"<[^>]+>", "", page)
+    assert "10. A good page" in re.sub(r"<[^>]+>", "", front)  # in the sidebar
+    assert "1. A good page" not in re.sub(r"<[^>]+>", "", page).replace("10. A", "")
+
+
 def test_without_an_address_there_is_no_colab_button(book, monkeypatch):
     monkeypatch.setattr("sitekit.pages.address", lambda configured: "")
     good, said = book({"index": INDEX, "good": GOOD.replace("{numref}`fig-line`", "1.1")})

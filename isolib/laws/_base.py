@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 
 from isolib._check import finite, in_range, positive_int
-from isolib.laws._series import cosines, cumulative, log_s_from_moments, upper_log
+from isolib.laws._series import cosines, log_s_from_moments, upper_log
 
 
 def points(name: str, z) -> np.ndarray:
@@ -17,6 +17,14 @@ def points(name: str, z) -> np.ndarray:
     if not np.isfinite(z).all():
         raise ValueError(f"{name} must be finite everywhere, got {z[~np.isfinite(z)].ravel()[0]}")
     return z
+
+
+def levels(u) -> np.ndarray:
+    """Levels of a quantile as an array, all in [0, 1]."""
+    u = finite("u", u)
+    for value in (u.min(initial=1.0), u.max(initial=0.0)):
+        in_range("u", float(value), 0, 1)
+    return u
 
 
 class Law:
@@ -58,6 +66,10 @@ class Law:
         """The ends of the continuous part's intervals, ascending; atoms are excluded."""
         return np.array([e for interval in self.support() for e in interval], dtype=float)
 
+    def _places(self) -> list[float]:
+        """Where the density is not smooth: edges, atoms, and what else a law knows."""
+        return [*self.edges(), *(x for x, _ in self.atoms())]
+
     def _range(self) -> tuple[float, float]:
         """The smallest and the largest point of the law, atoms included."""
         places = [*self.edges(), *(x for x, _ in self.atoms())]
@@ -79,31 +91,27 @@ class Law:
         return np.concatenate(xs), np.concatenate(ws)
 
     @cached_property
-    def _cumulative(self) -> list[tuple]:
-        """(lo, hi, mass up to angle θ) for each interval."""
-        slopes = self._slopes()
-        return [(*ends, cumulative(q)) for ends, q in zip(self.support(), slopes, strict=True)]
-
-    def _slopes(self) -> np.ndarray:
-        """dF/dθ at the nodes of each interval."""
-        return self._quadrature[1].reshape(-1, self._nodes) * self._nodes / np.pi
+    def _cosines(self):
+        """The cosine series of dF/dθ on each interval, without the terms that are rounding."""
+        slopes = self._quadrature[1].reshape(-1, self._nodes) * self._nodes / np.pi
+        series = [cosines(slope) for slope in slopes]
+        return [a[: 1 + np.flatnonzero(abs(a) > 1e-16 * abs(a).max())[-1]] for a in series]
 
     def cdf(self, x):
         """P(X ≤ x) at real points x; an array shaped like x, right-continuous at atoms."""
         x = finite("x", x)
         total = np.zeros(x.shape)
-        for lo, hi, mass in self._cumulative:
-            half = np.sqrt(np.clip((x - lo) / (hi - lo), 0, 1))
-            total += np.clip(mass(2 * np.arcsin(half)), 0, None)
+        for (lo, hi), a in zip(self.support(), self._cosines, strict=True):
+            theta = 2 * np.arcsin(np.sqrt(np.clip((x - lo) / (hi - lo), 0, 1)))
+            waves = np.append(a[:0:-1] / np.arange(len(a) - 1, 0, -1), 0)
+            total += a[0] * theta + np.polyval(waves, np.exp(1j * theta)).imag
         for place, weight in self.atoms():
             total += weight * (x >= place)
-        return np.minimum(total, 1.0)
+        return np.clip(total, 0.0, 1.0)
 
     def quantile(self, u):
         """The smallest x with P(X ≤ x) ≥ u, for u in [0, 1]; an array shaped like u."""
-        u = finite("u", u)
-        for value in (u.min(initial=1.0), u.max(initial=0.0)):
-            in_range("u", float(value), 0, 1)
+        u = levels(u)
         lo, hi = self._range()
         below, above = np.full(u.shape, lo), np.full(u.shape, hi)
         for _ in range(80):  # halving the whole range 80 times ends below float spacing
@@ -142,11 +150,6 @@ class Law:
     def cauchy(self, z):
         """The Green's function G(z) = E 1/(z − X), complex in, complex out, off the support."""
         return self._green(points("z", z))[0]
-
-    @cached_property
-    def _cosines(self):
-        series = [cosines(q) for q in self._slopes()]
-        return [a[: 1 + np.flatnonzero(abs(a) > 1e-16 * abs(a).max())[-1]] for a in series]
 
     def _green(self, z):
         """G and G' at z. With y = (z−c)/h and ξ = y − √(y²−1), each cos kθ of a density adds
@@ -198,8 +201,12 @@ class Law:
     def r_transform(self, g):
         """R(g), with G(R(g) + 1/g) = g. Complex in, complex out.
 
-        Continued from g = 0 along the ray to g; `ValueError` where that fails.
+        Continued from g = 0 along the ray to g where no formula is known; `ValueError` where that
+        fails.
         """
+        if hasattr(self, "_r"):
+            g = points("g", g)
+            return self._r(g)[0] + 0 * g
 
         def f(kappa):
             value, slope = self._green(1 / kappa)
@@ -215,6 +222,9 @@ class Law:
         mean zero: M has then no inverse at 0. Add such laws (with R) instead of multiplying them.
         """
         self._needs_mean()
+        if hasattr(self, "_log_s"):
+            z = points("z", z)
+            return np.exp(self._log_s(z, 1 + z)[0] + 0 * z)
 
         def f(kappa):
             value, slope = self._green(1 / kappa)
@@ -225,9 +235,8 @@ class Law:
 
     def _needs_mean(self):
         if abs(self.mean) <= 1e-12 * max(map(abs, self._range())):
-            raise ValueError(
-                f"{self!r} has mean 0, so it has no S-transform; use its R-transform and + instead"
-            )
+            message = "has mean 0, so it has no S-transform; use its R-transform and + instead"
+            raise ValueError(f"{self!r} {message}")
 
     # ---- new laws from old ------------------------------------------------------------------
     def scaled(self, k: float) -> Law:

@@ -52,8 +52,8 @@ def free_product(factors) -> Law:
     counts, size = _collect(factors, True)
     if not counts:
         return PointMass(_exp(size))
-    others = [(law, n) for law, n in factors if not isinstance(law, PointMass)]
-    if [n for _, n in others] == [1]:
-        scale = _exp(_collect([f for f in factors if f not in others], True)[1])
-        return others[0][0] if scale == 1 else others[0][0].scaled(scale)
+    (law, n), *more = sorted(factors, key=lambda factor: isinstance(factor[0], PointMass))
+    if n == 1 and all(isinstance(point, PointMass) for point, _ in more):
+        scale = _exp(_collect(more, True)[1])
+        return law if scale == 1 else law.scaled(scale)
     return FreeProduct(counts, size)

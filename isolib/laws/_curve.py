@@ -2,8 +2,8 @@
 
 With one coordinate w the curve is a graph: over each x one height f(x), found by a bracketed
 Newton iteration (`Equation` has the proof). With several, t itself is the parameter. Each piece is
-sampled at p = a + (b−a) sin²(α/2); mass per unit of α is then smooth and even at both ends, so the
-midpoint rule and a cosine series give masses and the distribution to rounding, in logarithms.
+sampled at p = a + (b−a) sin²(α/2); mass per unit of α is then smooth up to both ends, so
+Chebyshev points give masses and the distribution to rounding, in logarithms.
 """
 
 from __future__ import annotations
@@ -13,42 +13,49 @@ from functools import cached_property
 import numpy as np
 
 from isolib.laws._classical import Atoms
-from isolib.laws._equation import Equation, quiet
-from isolib.laws._piece import Piece
+from isolib.laws._equation import quiet
+from isolib.laws._inside import Inside
+from isolib.laws._piece import Piece, cut
 
-__all__ = ["Engine", "Equation"]
-
+NOTHING = 1e-13  # a piece of less mass is rounding
 SMALL = 1e-10  # heights below this, in units of the distance to a pole, count as none
 
 
-class Engine:
+def snap(edge, t, w, place, near):
+    """Lists of edges and of t there, with those near w replaced by w, where t is place.
+
+    If the curve is inside on both sides of w, it touches the axis: two edges, and a piece on each
+    side. The numbers of edges before and near w tell.
+    """
+    before, after = (np.flatnonzero(s * (np.array(edge) - w) > near) for s in (-1, 1))
+    n = (len(edge) - len(before) - len(after)) % 2 or 2 * (len(before) % 2)
+    edge = [edge[i] for i in before] + [w] * n + [edge[i] for i in after]
+    return edge, [t[i] for i in before] + [place] * n + [t[i] for i in after]
+
+
+class Engine(Inside):
     """Pieces of the real curve of an `Equation` with at most one leg.
 
-    atoms: the total weight of the atoms; name: the law's, for messages.
+    atoms: their total weight; meetings: [(t, weight)] where atoms meet; name: for messages.
     """
 
-    def __init__(self, equation, atoms, name):
-        self.eq, self.atoms, self.name, self.open = equation, atoms, name, False
-        parts = [*equation.legs, *equation.rest]
-        if equation.product:
-            series = [n * law._log_s_series(2) for law, n in parts]
-            self.log_mean, variance = -sum(a[0] for a in series), -sum(a[1] for a in series)
-        else:
-            variance = sum(n * law.variance for law, n in parts)
-        #: where the first leg has atoms and edges, as w: sampled at all scales around them
-        self.places = np.array([0.0])
-        if equation.legs:
-            law = equation.legs[0][0]
-            places = np.array([*law.edges(), *(x for x, _ in law.atoms())])
-            self.places = np.unique(-np.log(places[places > 0]) if equation.product else places)
-        elif not equation.product:  # the pole of each R(1/h)
-            self.places = np.unique(
-                [law.r * law.v if hasattr(law, "r") else 0 for law, _ in parts]
-            )
-        #: rounding in Im Φ: none to speak of for atoms, whose two sums are all but real
+    def __init__(self, equation, atoms, meetings, name):
+        super().__init__(equation, name)
+        self.atoms, self.meetings, self.open = atoms, meetings, False
+        laws = [law for law, _ in [*equation.legs, *equation.rest]]
+        self.zero = max(w for law in laws for x, w in [*law.atoms(), (0, 0.0)] if x == 0)
+        # rounding in Im t: none to speak of for atoms, whose two sums are all but real; a user's
+        # logarithms of large z cancel next to the top atom, and those of 1 + z at λ = 0
+        user = any(hasattr(law, "user") for law in laws)
         exact = not equation.legs or isinstance(equation.legs[0][0], Atoms)
-        self.noise = 0.0 if exact else 1e-14
-        self.spread = float(np.ptp(self.places) + np.sqrt(max(variance, 1e-20)))
+        self.noise, self.bias = 1e-13 if user else 0.0 if exact else 1e-14, np.zeros((2, 1))
+        rough = any(getattr(law, "near", 1.0) == 0 for law in laws)
+        self.nothing = 1e-11 if rough else 1e-14 if self.noise else 1e-17
+        if self.noise and len(equation.legs) < 2:  # the rest of it shows where all should be real
+            size = abs(equation.at(min(self.places) - np.geomspace(0.1, 10, 6)[None] + 0j)[0].imag)
+            self.noise = max(self.noise, size[size < 1e-9].max(initial=0))
+        self.seen = np.zeros(1), np.full(1, min(self.spread, equation.top / 2))
+        self.touches = self.noise and any(abs(weight) < 1e-12 for _, weight in meetings)
 
     # ---- the graph y = f(x) -----------------------------------------------------------------
     @quiet
@@ -59,12 +66,12 @@ class Engine:
         for trial in range(150):
             v = y[todo]
             t, dt, _, size, *_ = self.eq.at((x[todo] + 1j * v)[None])
+            t = t - 1j * np.interp(x[todo], *self.bias)
             g, slope = t.imag / v, (dt.real - t.imag / v) / v
             low[todo] = np.where(g < 0, v, low[todo])
             high[todo] = np.where(g < 0, high[todo], v)
-            new = np.sqrt(
-                np.maximum(v * v - 2 * v * g / slope, 0)
-            )  # Newton in y², in which g is smooth
+            # Newton in y², in which g is smooth
+            new = np.sqrt(np.maximum(v * v - 2 * v * g / slope, 0))
             lo, hi = low[todo], high[todo]
             outside = ~((lo < new) & (new < hi)) | (trial > 30)  # then halve
             middle = np.where(np.isinf(hi), 4 * v, np.where(lo > 0, np.sqrt(lo * hi), hi / 16))
@@ -80,7 +87,7 @@ class Engine:
 
     @quiet
     def _point(self, x):
-        y = self._height(x, np.full(x.shape, min(self.spread, self.eq.top / 2)))
+        y = self._height(x, np.interp(x, *self.seen))
         w = x + 1j * y
         t, dt, h, *_ = self.eq.at(w[None])
         rate = abs(dt) ** 2 / np.maximum(dt.real, 1e-14)  # rounding where t' is 0, in a cusp
@@ -97,30 +104,60 @@ class Engine:
 
     def _intervals(self):
         """[(a, b, t_a, t_b)] with f > 0 exactly on the (a, b)."""
-        far = 120.0 if self.eq.product else 1e3 * self.spread
+        far = 120.0 + np.ptp(self.places) if self.eq.product else 1e3 * self.spread
         per = 16 if len(self.places) <= 64 else 4
-        fine = 5 if self.noise or any(hasattr(law, "user") for law, _ in self.eq.rest) else 11
+        fine = 5 if self.noise else 11
         decades = fine + np.log10(far / min(self.spread, far))
         offset = far * 10.0 ** -np.linspace(0, decades, int(per * decades))
         offset = np.concatenate([-offset, offset[::-1]])
         x = np.unique((np.asarray(self.places)[:, None] + offset).ravel())
         x = x[(x > min(self.places) - far) & (x < max(self.places) + far)]
+        x = x[x < 700] if self.eq.product else x  # e^x is a double
         room = abs(x[:, None] - np.asarray(self.places)).min(1)
         x, room = x[room > 0], room[room > 0]
         inside = self._sign(x, room)[0]
         if inside[0] or (inside[-1] and not self.eq.product):
             raise ValueError(f"{self.name} has no edge: its support is unbounded or it is no law")
         change = np.flatnonzero(inside[1:] != inside[:-1])
-        edge = self._edges(
-            x[change], x[change + 1], inside[change], np.minimum(room[change], room[change + 1])
-        )
-        t = self.eq.at((edge + 0j)[None])[0].real if edge.size else edge
-        edge, t = list(edge), list(t)
+        room = np.minimum(room[change], room[change + 1])
+        edge = self._edges(x[change], x[change + 1], inside[change], room)
+        t = self.eq.at((edge + 0j)[None])[0] if edge.size else edge
+        small = abs(t.imag) < 1e-10  # at an edge Im t should be 0: the rest is rounding
+        if small.any() and not self.touches:
+            self.bias = edge[small], t.imag[small]
+        edge, t = self._snap(list(edge), list(t.real))
         self.open = bool(len(edge) % 2)
-        if self.open:  # the curve runs to λ = 0: stop where nothing is left
-            edge.append(self._last(edge[-1], far))
-            t.append(self._point(np.array(edge[-1:]))[1][0])
+        if self.open:  # the curve runs to λ = 0
+            edge.append(min(edge[-1] + far, 700))
+            t.append(np.inf)
+        end = 1.0
+        for i in range(0, len(edge) if self.eq.product else 0, 2):  # stop where all is rounding
+            x = np.linspace(*edge[i : i + 2], 241)[1:-1]
+            u, _, density = self._point(x)
+            left = abs(-1 / np.expm1(self.eq.at(u)[2]) - self.zero)  # 1 + z at λ = 0 is the atom
+            gone = np.flatnonzero((density < self.nothing) * (left < 1e-6) + (left < self.nothing))
+            last = self.open and i == len(edge) - 2
+            none = density.max() < 1e-10 or (last and left[-1] > 1e-3)
+            none |= bool(self.zero or self.noise) and left[0] < 1e-9
+            if i and none:  # an interval of rounding alone
+                self.open, edge, t = bool(end < 1e-6), edge[:i], t[:i]
+                break
+            end = left[-1]
+            if gone.size or last:
+                edge = [*edge[: i + 1], x[gone[0] if gone.size else -1]]
+                self.open, t = True, [*t[: i + 1], self._point(np.array(edge[-1:]))[1][0]]
+                break
         return list(zip(edge[::2], edge[1::2], t[::2], t[1::2], strict=True))
+
+    def _snap(self, edge, t):
+        """Edges with those at an atom of weight 0 put there exactly: t' is 0 in a pole of Φ."""
+        ws = self.places if self.eq.legs else np.zeros(1)
+        for place, weight in self.meetings:
+            if abs(weight) < 1e-12:
+                value = self.eq.at((ws + 1e-7j * self.spread)[None])[0]
+                for w in ws[abs(value - place) < 1e-4 * (1 + abs(place))]:
+                    edge, t = snap(edge, t, w, place, 1e-3 * self.spread)
+        return edge, t
 
     def _edges(self, lo, hi, lo_inside, room):
         """The points in the brackets where f becomes 0, that is t' = 0 on the real axis."""
@@ -137,49 +174,23 @@ class Engine:
             x = new
         return x
 
-    def _last(self, a, far):
-        x = a + np.linspace(0, far, 241)[1:]
-        _, _, density = self._point(x)
-        rough = any(getattr(law, "near", 1.0) == 0 for law, _ in self.eq.rest)
-        return x[min(np.flatnonzero(density > (1e-11 if rough else 1e-17))[-1] + 1, 239)]
-
-    def _at_dips(self, piece):
-        """A piece cut where the curve all but touches the real axis: nodes must crowd there."""
-        x, y = piece.u[0].real, piece.u[0].imag
-        before, after = np.maximum.accumulate(y), np.maximum.accumulate(y[::-1])[::-1]
-        i = 1 + np.flatnonzero((y[1:-1] < y[:-2]) & (y[1:-1] <= y[2:]))
-        i = i[y[i] < 0.3 * np.minimum(before[i], after[i])]
-        dips = []
-        for lo, hi in zip(x[i - 1], x[i + 1], strict=True):
-            for _ in range(8):
-                grid = np.linspace(lo, hi, 41)
-                k = self._height(grid, np.full(41, y.max())).argmin()
-                lo, hi = grid[max(k - 1, 0)], grid[min(k + 1, 40)]
-            dips.append((lo + hi) / 2)
-        cuts, off = np.array([piece.a, *dips, piece.b]), 1e-7 * (piece.b - piece.a)
-        # at the dip itself h may be infinite
-        t = [np.mean(self._point(x + off * np.array([-1, 1]))[1]) for x in dips]
-        ends = [piece.ends[0], *t, piece.ends[1]]
-        return list(zip(cuts[:-1], cuts[1:], ends[:-1], ends[1:], strict=True))
-
     # ---- the table --------------------------------------------------------------------------
     @cached_property
     def pieces(self):
-        """The pieces, with as many nodes as their masses need; raises if they do not sum to 1."""
-        intervals = self._intervals()
-        for n in (256, 512, 1024, 2048, 4096, 8192):
-            pieces = [Piece(a, b, (ta, tb), self._point, n) for a, b, ta, tb in intervals]
-            missing = 1 - self.atoms - sum(piece.mass for piece in pieces)
-            if abs(missing) < 1e-10:
-                break
-            if n == 256:
-                intervals = [part for piece in pieces for part in self._at_dips(piece)]
-        if not abs(missing) < 1e-6:
-            raise ValueError(f"{self.name}: the mass is {1 - missing:.9g}, not 1")
-        for piece in pieces:
+        """The pieces, cut in two until each is smooth; raises if their masses do not sum to 1."""
+        todo = [Piece(*part[:2], part[2:], self._point) for part in self._intervals()]
+        if todo and len(self.eq.legs) < 2:  # what is known of the curve is a start for the rest
+            u = np.concatenate([piece.u[0] for piece in todo])
+            self.seen = u.real, np.maximum(u.imag, 1e-6 * self.seen[1][0])
+        kept = [piece for piece in todo if abs(piece.mass) > NOTHING]
+        done = cut(kept, self.touches)
+        total = self.atoms + sum(piece.mass for piece in done)
+        if not abs(total - 1) < 1e-6:
+            raise ValueError(f"{self.name}: the mass is {total:.9g}, not 1")
+        for piece in done:
             if not (np.diff(piece.t) > -1e-12 * (1 + abs(piece.t[1:]))).all():
                 raise ValueError(f"{self.name}: its curve turns back, so it is no law")
-        return pieces
+        return sorted(done, key=lambda piece: piece.t[0])
 
     @property
     def mass(self):
@@ -192,7 +203,7 @@ class Engine:
         for piece in self.pieces:  # pieces that meet make one interval
             start = ends.pop()[0] if ends and ends[-1][1] == piece.ends[0] else piece.ends[0]
             ends.append((start, piece.ends[1]))
-        return ends[:-1] + [(ends[-1][0], np.inf)] if self.open else ends
+        return ends[:-1] + [(ends[-1][0], np.inf)] if self.open and ends else ends
 
     def parameter(self, u, t):
         """The parameter of the pieces at located points: x = Re w."""
@@ -200,20 +211,14 @@ class Engine:
 
     def at_mass(self, piece, mass):
         """t at which a piece has collected a mass."""
-        lo, hi = np.zeros(mass.shape), np.full(mass.shape, np.pi)
-        for _ in range(60):
-            alpha = (lo + hi) / 2
-            low = piece.cumulative(alpha) < mass
-            lo, hi = np.where(low, alpha, lo), np.where(low, hi, alpha)
-        return self._point(piece.a + (piece.b - piece.a) * np.sin(lo / 2) ** 2)[1]
+        return self._point(piece.p(piece.where(piece.cumulative, mass)))[1]
 
     def locate(self, t):
         """(index of the piece or −1, state) at real t."""
         index, u = np.full(t.shape, -1), np.zeros((max(len(self.eq.legs), 1), t.size), complex)
         for i, piece in enumerate(self.pieces):
-            lo, hi = piece.ends
-            hi = np.inf if piece is self.pieces[-1] and self.open else hi
-            here = np.flatnonzero((t > lo) & (t < hi))
+            last = self.open and piece is self.pieces[-1]
+            here = np.flatnonzero((t > piece.ends[0]) & (last | (t < piece.ends[1])))
             state, ok = self.eq.newton(t[here] + 0j, piece.guess(t[here]))
             bad = ~ok | (state.imag <= 0).any(0)
             state[:, bad] = self._rescue(piece, t[here[bad]])
@@ -222,76 +227,10 @@ class Engine:
 
     def _rescue(self, piece, t):
         """States by halving, for the few points next to an edge where Newton does not settle."""
-        lo, hi = np.zeros(t.shape), np.full(t.shape, np.pi)
-        u = np.zeros((len(piece.u), t.size), complex)
-        for _ in range(60 if t.size else 0):
-            alpha = (lo + hi) / 2
-            u, value, _ = self._point(piece.a + (piece.b - piece.a) * np.sin(alpha / 2) ** 2)
-            lo, hi = np.where(value < t, alpha, lo), np.where(value < t, hi, alpha)
-        if t.size and not (abs(value - t) <= 1e-9 * (1 + abs(t))).all():
+        if not t.size:
+            return piece.u[:, :0]
+        alpha = piece.where(lambda alpha: self._point(piece.p(alpha))[1], t)
+        u, value, _ = self._point(piece.p(alpha))
+        if not (abs(value - t) <= 1e-9 * (1 + abs(t))).all():
             raise ValueError(f"{self.name}: no solution at t = {t[0]:.9g}")
         return u
-
-    def solve(self, t):
-        """(h, dh/dt) at complex t inside D."""
-        flat = t.ravel()
-        h, slope = self._inside(flat)
-        return h.reshape(t.shape), slope.reshape(t.shape)
-
-    def _reach(self, t):
-        """(targets that failed, states) at complex t inside D."""
-        u, ok = self.eq.newton(t, self._start(t), 15)
-        for steps in (17, 129):  # whatever the path, inside D there is one solution
-            if not ok.all():
-                path, v = self._path(t[~ok], steps)
-                for target in path:
-                    v, solved = self.eq.newton(target, v)
-                u[:, ~ok], ok[~ok] = v, solved
-        return t[~ok], u
-
-    def _inside(self, t):
-        failed, u = self._reach(t)
-        if failed.size:
-            raise ValueError(f"{self.name}: no solution at t = {failed[0]:.9g}")
-        _, slope, h, *_ = self.eq.at(u)
-        dh = 1.0 if not self.eq.legs else 1 + self.eq.legs[0][0]._leg(u[0], self.eq.product)[1]
-        return h, dh / slope
-
-    def _start(self, t):
-        """The state at t far from the support."""
-        if not self.eq.product:
-            return np.array([t for _ in range(max(len(self.eq.legs), 1))])
-        h = t - self.eq.shift + self.log_mean
-        return np.array([h + law._log_s_series(1)[0] for law, _ in self.eq.legs] or [h])
-
-    def _path(self, t, steps):
-        """Targets from far above t down to t, all inside D, and the state at the first."""
-        steps = np.linspace(0, 1, steps)
-        if not self.eq.product:
-            far = 1j * 30 * (self.spread + abs(self.places).max())
-            path = [t + far * 1e-15**s for s in steps]
-            return path, self._start(path[0])
-        spine, states = self._spine(t.real.max())
-        path = [t.real + 0.5j * np.pi * (2 * t.imag / np.pi) ** s for s in steps]
-        return path, np.array([np.interp(t.real, spine, row) for row in states])
-
-    def _spine(self, last):
-        """t at half height, Im t = π/2, from above the support to last, and the states there."""
-        if not hasattr(self, "_known"):
-            t = np.array([self.eq.shift - self.log_mean - 12 - 2 * np.log1p(self.spread)])
-            self._known = [
-                (t[0], self.eq.newton(t + 0.5j * np.pi, self._start(t + 0.5j * np.pi))[0])
-            ]
-        step = 0.5
-        while self._known[-1][0] < last:
-            t, u = self._known[-1]
-            ahead = t + step * max(self.eq.at(u)[1].real[0], 0.1)
-            v, ok = self.eq.newton(np.array([ahead + 0.5j * np.pi]), u, 8)
-            if ok[0]:
-                self._known.append((ahead, v))
-            step = min(1.5 * step, 0.5) if ok[0] else step / 2
-            if step < 1e-6:
-                raise ValueError(f"{self.name}: no solution at t = {ahead:.9g}")
-        return np.array([t for t, _ in self._known]), np.concatenate(
-            [u for _, u in self._known], 1
-        )

@@ -12,7 +12,43 @@ from isolib.laws._classical import PointMass
 from isolib.laws._series import free_cumulants, moments_from_cumulants
 
 
-class Scaled(Law):
+class Image(Law):
+    """The law of f(X) for a law and a monotone f; back is the inverse, with its slope."""
+
+    law: Law
+    k = 1.0  # its sign is that of f'
+
+    def _key(self):
+        return self.law
+
+    def _density(self, y):
+        x, slope = self._back(y)
+        return self.law.density(x) * slope
+
+    def support(self):
+        ends = [(float(self._f(lo)), float(self._f(hi))) for lo, hi in self.law.support()]
+        return sorted((min(pair), max(pair)) for pair in ends)
+
+    def atoms(self):
+        return sorted((float(self._f(x)), w) for x, w in self.law.atoms())
+
+    @cached_property
+    def _quadrature(self):  # the rule is smooth for X, perhaps not for f(X)
+        x, w = self.law._quadrature
+        return self._f(x), w
+
+    def cdf(self, x):
+        x = self._back(finite("x", x))[0]
+        if self.k > 0:
+            return self.law.cdf(x)
+        jump = sum(w * (x == place) for place, w in self.law.atoms())
+        return np.where(x > self.law._range()[1], 0.0, 1 - self.law.cdf(x) + jump)
+
+    def quantile(self, u):
+        return self._f(self.law.quantile(u)) if self.k > 0 else super().quantile(u)
+
+
+class Scaled(Image):
     """The law of k·X + b."""
 
     def __init__(self, law: Law, k: float, b: float = 0.0):
@@ -37,37 +73,15 @@ class Scaled(Law):
         scaled = parts if self.k == 1 else [(law.scaled(self.k), n) for law, n in parts]
         return [*scaled, (PointMass(self.b), 1)]
 
-    def _density(self, x):
-        return self.law.density((x - self.b) / self.k) / abs(self.k)
+    def _f(self, x):
+        return x * self.k + self.b
 
-    def support(self):
-        ends = [(lo * self.k + self.b, hi * self.k + self.b) for lo, hi in self.law.support()]
-        return sorted((min(pair), max(pair)) for pair in ends)
-
-    def atoms(self):
-        return sorted((x * self.k + self.b, w) for x, w in self.law.atoms())
-
-    @cached_property
-    def _quadrature(self):
-        x, w = self.law._quadrature
-        return x * self.k + self.b, w
+    def _back(self, y):
+        return (y - self.b) / self.k, 1 / abs(self.k)
 
     def moments(self, k):
         c = free_cumulants(self.law.moments(k) * self.k ** np.arange(1, k + 1))
         return moments_from_cumulants(c + self.b * (np.arange(k) == 0))
-
-    def cdf(self, x):
-        x = finite("x", x)
-        y = (x - self.b) / self.k
-        if self.k > 0:
-            return self.law.cdf(y)
-        jump = sum(w * (y == place) for place, w in self.law.atoms())
-        return np.where(x < self._range()[0], 0.0, 1 - self.law.cdf(y) + jump)
-
-    def quantile(self, u):
-        if self.k > 0:
-            return self.law.quantile(u) * self.k + self.b
-        return super().quantile(u)
 
     def _green(self, z):
         g, slope = self.law._green((z - self.b) / self.k)
@@ -80,53 +94,30 @@ class Scaled(Law):
         return Law.s_transform(self, z) if self.b else self.law.s_transform(z) / self.k
 
 
-class Root(Law):
+class Root(Image):
     """The law of √X, X ≥ 0."""
 
     def __init__(self, law: Law):
-        if law._range()[0] < 0:
-            raise ValueError(
-                f"singular_values needs a law on [0, inf); {law!r} reaches {law._range()[0]:g}"
-            )
+        lo = law._range()[0]
+        if lo < 0:
+            raise ValueError(f"singular_values needs a law on [0, inf); {law!r} reaches {lo:g}")
         self.law = law
 
     def __repr__(self):
         return f"{self.law!r}.singular_values()"
 
-    def _density(self, s):
-        return 2 * s * self.law.density(s * s)
+    def _f(self, x):
+        return np.sqrt(x)
 
-    def support(self):
-        return [(float(np.sqrt(lo)), float(np.sqrt(hi))) for lo, hi in self.law.support()]
-
-    def atoms(self):
-        return [(float(np.sqrt(x)), w) for x, w in self.law.atoms()]
-
-    def _key(self):
-        return self.law
+    def _back(self, s):
+        return s * np.abs(s), 2 * s
 
     def _parts(self, product):
-        raise ValueError(
-            f"+, @ and ** do not take {self!r}: its Green's function is not known next to the "
-            "real axis. Combine the laws of λ = s² and take singular_values of the result"
-        )
+        why = "its Green's function is not known next to the real axis. Combine the laws of λ = s²"
+        raise ValueError(f"+, @ and ** do not take {self!r}: {why} and take singular_values then")
 
     def _green(self, z):
-        f = 1 / (z[..., None] - self._quadrature[0])
-        w = self._quadrature[1]
-        g, slope = (f * w).sum(-1), -(f * f * w).sum(-1)
-        for place, weight in self.atoms():
-            g, slope = g + weight / (z - place), slope - weight / (z - place) ** 2
-        return g, slope
-
-    @cached_property
-    def _quadrature(self):
-        x, w = self.law._quadrature  # the rule in θ is smooth for λ, not for s = √λ
-        return np.sqrt(x), w
-
-    def cdf(self, x):
-        x = finite("x", x)
-        return np.where(x < 0, 0.0, self.law.cdf(x * np.abs(x)))
-
-    def quantile(self, u):
-        return np.sqrt(self.law.quantile(u))
+        places, weights = np.reshape(self.atoms(), (-1, 2)).T
+        x, w = np.append(self._quadrature[0], places), np.append(self._quadrature[1], weights)
+        f = 1 / (z[..., None] - x)
+        return (f * w).sum(-1), -(f * f * w).sum(-1)

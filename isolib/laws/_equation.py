@@ -80,7 +80,8 @@ class Equation:
             t, dt = t - n * (phi + dphi * gain * miss), dt - n * dphi * gain * dh
             size = size + n * abs(phi)
             gains.append((gain, miss))
-            agree &= abs(gain * miss) <= 1e-12
+            agree &= (abs(gain * miss) <= 1e-12) | (abs(miss) <= 4e-16 * (1 + abs(h) + abs(v)))
+            size = size + n * abs(gain)
 
         def moves(step):
             return np.array([step, *(gain * (dh * step + miss) for gain, miss in gains)])

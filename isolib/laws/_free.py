@@ -7,10 +7,13 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib._check import finite, in_range
-from isolib.laws._base import Law, points
+from isolib._check import finite, positive_int
+from isolib.laws._base import Law, levels, points
 from isolib.laws._classical import Bernoulli, PointMass
+from isolib.laws._curve import Engine
+from isolib.laws._equation import Equation
 from isolib.laws._series import free_cumulants, moments_from_cumulants, moments_from_log_s
+from isolib.laws._track import Tracked
 
 
 def _exp(x: float) -> float:
@@ -30,10 +33,8 @@ class FreeLaw(Law):
         self.parts, self.number = parts, number
 
     def __repr__(self):
-        names = [
-            f"{law!r}" + (f" ** {n}" if self.product else f" [{n}]") * (n > 1)
-            for law, n in self.parts.items()
-        ]
+        sign = "{!r} ** {}" if self.product else "{!r} [{}]"
+        names = [sign.format(law, n) if n > 1 else f"{law!r}" for law, n in self.parts.items()]
         if self.number:
             names.append(f"PointMass({_exp(self.number) if self.product else self.number:g})")
         return (" @ " if self.product else " + ").join(names).join("()")
@@ -54,43 +55,43 @@ class FreeLaw(Law):
         if self.product:
             # Im log η is 0 for negative ω, and so is that of a Bernoulli's S there, only if the
             # first leg has no smaller an atom at 0; so the largest such atom is that of a leg
-            thin = min(
-                (law for law in self.parts if isinstance(law, Bernoulli)),
-                key=lambda b: b.p,
-                default=None,
-            )
-            if thin is not None and 1 - thin.p > max(
-                (_weight(law, 0.0) for law in legs), default=0
-            ):
-                legs[thin] = self.parts[thin]
+            most = max((_weight(law, 0.0) for law in legs), default=0)
+            thin = [law for law in self.parts if isinstance(law, Bernoulli) and 1 - law.p > most]
+            legs |= {law: self.parts[law] for law in sorted(thin, key=lambda law: law.p)[:1]}
         legs = sorted(legs.items(), key=lambda item: -_weight(item[0], 0.0))
         rest = [(law, n) for law, n in self.parts.items() if law not in dict(legs)]
         return legs, rest
 
     @cached_property
     def _engine(self):
-        from isolib.laws import _curve, _track
-
         legs, rest = self._split()
-        shift = -self.number if self.product else self.number
-        equation = _curve.Equation(legs, rest, self.product, shift)
+        equation = Equation(
+            legs, rest, self.product, -self.number if self.product else self.number
+        )
         atoms = math.fsum(w for _, w in self._log_atoms)
-        kind = _curve.Engine if len(legs) < 2 else _track.Tracked
-        return kind(equation, atoms, repr(self))
+        kind = Engine if len(legs) < 2 else Tracked
+        return kind(equation, atoms, self._meetings, repr(self))
 
     # ---- atoms ------------------------------------------------------------------------------
     @cached_property
-    def _log_atoms(self):
-        """[(t, weight)]: atoms of a sum at t, of a product at e^{−t} (∞ for an atom at 0)."""
+    def _meetings(self):
+        """[(t, weight)] where atoms of all parts meet: an atom if the weight is positive.
+
+        Atoms of a sum are at t, of a product at e^{−t}; that at 0 is left out.
+        """
         found = [(-self.number if self.product else self.number, 1.0)]
         for law, n in self.parts.items():
-            atoms = law.atoms() if n * max((w for _, w in law.atoms()), default=0) > n - 1 else []
-            if self.product:
-                atoms = [(-math.log(x), w) for x, w in atoms if x > 0]
+            atoms = [(x, w) for x, w in law.atoms() if not self.product or x > 0]
+            atoms = [(-math.log(x) if self.product else x, w) for x, w in atoms]
             found = [(t + n * x, w + n * v - n) for t, w in found for x, v in atoms]
-            found = [(t, w) for t, w in found if w > 1e-12]
+            found = sorted((p for p in found if p[1] > -1), key=lambda p: -p[1])[:99]
+        return found
+
+    @cached_property
+    def _log_atoms(self):
+        """[(t, weight)] of the atoms, t = ∞ for that of a product at 0."""
         zero = max(_weight(law, 0.0) for law in self.parts) if self.product else 0.0
-        return found + [(np.inf, zero)] * (zero > 0)
+        return [(t, w) for t, w in self._meetings if w > 1e-12] + [(np.inf, zero)] * (zero > 0)
 
     def atoms(self):
         return sorted((float(self._place(t)), float(w)) for t, w in self._log_atoms)
@@ -113,17 +114,18 @@ class FreeLaw(Law):
         h = self._engine.eq.at(u[:, index >= 0])[2]
         values = np.zeros(t.shape)
         values[index >= 0] = self._engine.eq.mass(h)
-        rho[inside] = values / x[inside] if self.product else values
+        with np.errstate(over="ignore"):  # next to 0 a density may be more than a double
+            rho[inside] = values / x[inside] if self.product else values
         return rho
 
     _density = density
 
     @cached_property
     def _quadrature(self):
-        pieces = self._engine.pieces
-        x = [self._place(piece.t) for piece in pieces]
-        w = [piece.slope * np.pi / len(piece.slope) for piece in pieces]
-        return np.concatenate([np.empty(0), *x]), np.concatenate([np.empty(0), *w])
+        columns = [(np.empty(0), np.empty(0))]
+        columns += [(self._place(p.t), p.slope * p.weights) for p in self._engine.pieces]
+        x, w = zip(*columns, strict=True)
+        return np.concatenate(x), np.concatenate(w)
 
     def _mass_below(self, t):
         """The continuous part's mass at t' < t, for t of any shape."""
@@ -131,29 +133,23 @@ class FreeLaw(Law):
         index, u = self._engine.locate(flat)
         total = np.zeros(flat.shape)
         for i, piece in enumerate(self._engine.pieces):
-            total[flat >= piece.ends[1]] += piece.mass
             here = index == i
-            total[here] += piece.cumulative(
-                piece.angle(self._engine.parameter(u, flat)[here])
-            ) - piece.mass * (flat[here] >= piece.ends[1])
+            total[(flat >= piece.ends[1]) & ~here] += piece.mass
+            angle = piece.angle(self._engine.parameter(u, flat)[here])
+            total[here] += piece.cumulative(angle)
         return total.reshape(t.shape)
 
     def cdf(self, x):
         x = finite("x", x)
-        if self.product:
-            inside = x > 0
-            total = np.zeros(x.shape)
-            total[inside] = self._engine.mass - self._mass_below(self._t(x[inside]))
-        else:
-            total = self._mass_below(x)
+        total, inside = np.zeros(x.shape), x > 0 if self.product else np.isfinite(x)
+        below = self._mass_below(self._t(x[inside]))
+        total[inside] = self._engine.mass - below if self.product else below
         for place, weight in self.atoms():
             total = total + weight * (x >= place)
         return np.clip(total, 0.0, 1.0)
 
     def quantile(self, u):
-        u = finite("u", u)
-        for value in (u.min(initial=1.0), u.max(initial=0.0)):
-            in_range("u", float(value), 0, 1)
+        u = levels(u)
         # atoms and pieces from left to right, each with its mass
         parts = [(x, w, None) for x, w in self.atoms()]
         parts += [(self._place(piece.t[0]), piece.mass, piece) for piece in self._engine.pieces]
@@ -171,10 +167,12 @@ class FreeLaw(Law):
 
     # ---- transforms -------------------------------------------------------------------------
     def _green(self, z):
-        # solve above the axis; real points, off the support, from just above
+        # solve above the axis; real points from just above, where G is real off the support
         on = z.imag == 0
         up = np.where(z.imag < 0, z.conj(), z + 1e-9j * on * (1e-9 + abs(z)))
         g, slope = self._above(up)
+        for lo, hi in self.support() if on.any() else ():
+            on = on & ~((lo < z.real) & (z.real < hi))
         g, slope = (np.where(on, v.real, np.where(z.imag < 0, v.conj(), v)) for v in (g, slope))
         return g, slope
 
@@ -201,9 +199,8 @@ class FreeSum(FreeLaw):
 
     def scaled(self, k):
         k = float(finite("k", k))
-        if k == 0:
-            return super().scaled(k)
-        return FreeSum({law.scaled(k): n for law, n in self.parts.items()}, k * self.number)
+        parts = {law.scaled(k): n for law, n in self.parts.items()}  # refuses k = 0
+        return FreeSum(parts, k * self.number)
 
     def _above(self, z):
         h, slope = self._engine.solve(z)
@@ -236,8 +233,7 @@ class FreeProduct(FreeLaw):
         return -np.log(x)
 
     def moments(self, k):
-        series = np.sum([n * law._log_s_series(k) for law, n in self.parts.items()], 0)
-        return moments_from_log_s(series - self.number * (np.arange(k) == 0))
+        return moments_from_log_s(self._log_s_series(positive_int("k", k)))
 
     def scaled(self, k):
         k = float(finite("k", k))
@@ -258,21 +254,6 @@ class FreeProduct(FreeLaw):
         for law, n in self.parts.items():
             log_s = log_s + n * np.log(law.s_transform(z))
         return np.exp(log_s)
-
-    def r_transform(self, g):
-        if any(not hasattr(law, "_log_s") for law in self.parts):
-            return super().r_transform(g)
-
-        def f(z):  # z S(z) = g, which goes on where G has stopped being invertible
-            z = np.where(np.isfinite(z), z, 0.5)
-            log_s, slope = -self.number, 0.0
-            for law, n in self.parts.items():
-                value, d = law._log_s(z, 1 + z)
-                log_s, slope = log_s + n * value, slope + n * d
-            return z * np.exp(log_s), (1 + z * slope) * np.exp(log_s)
-
-        _, z = self._follow("r_transform", f, points("g", g), lambda g: g * self.mean)
-        return 1 / self.s_transform(z)
 
 
 def _weight(law, place):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,7 +47,6 @@ class FromS(FreeProduct):
         log_s: z ↦ log S(z) for a complex array z in the upper half-plane or real; analytic there
             and real on (−1 + at_zero, 0). Write it as a sum of logarithms of simple factors, not
             as the logarithm of a product: that one jumps by 2πi where the other does not.
-        slope: z ↦ d log S/dz; a difference quotient if not given.
         at_zero: the weight of the atom at 0, in [0, 1). Atoms elsewhere are found: S(∞) = 1/a.
         name: what messages call it.
 
@@ -64,20 +64,12 @@ class FromS(FreeProduct):
     ([0.0, 6.75], [1.0, 3.0, 12.0])
     """
 
-    def __init__(
-        self,
-        log_s: Callable,
-        *,
-        slope: Callable | None = None,
-        at_zero: float = 0.0,
-        name: str = "FromS",
-    ):
-        for what, f in (("log_s", log_s), ("slope", slope)):
-            if not (callable(f) or (what == "slope" and f is None)):
-                raise ValueError(f"{what} must be a function of z, got {f!r}")
+    def __init__(self, log_s: Callable, *, at_zero: float = 0.0, name: str = "FromS"):
+        if not callable(log_s):
+            raise ValueError(f"log_s must be a function of z, got {log_s!r}")
         self.name, at_zero = name, in_range("at_zero", at_zero, 0, 1, open_hi=True)
         self._user = log_s
-        factor = _Given(log_s, slope, at_zero, name)
+        factor = _Given(log_s, at_zero, name)
         super().__init__({factor: 1} | factor.projections, 0.0)
         self._engine.pieces  # refuses what is no law  # noqa: B018
 
@@ -91,7 +83,7 @@ class FromS(FreeProduct):
 class _Factor:
     """A factor of a free product that is known only by `_log_s`."""
 
-    projections: dict = {}
+    projections = {}
 
     def _range(self):
         return FreeProduct({self: 1} | self.projections, 0.0)._range()
@@ -104,20 +96,11 @@ class _Factor:
         return np.exp(self._log_s(z, 1 + z)[0])
 
 
+@dataclass(frozen=True)
 class _Exponential(_Factor):
     """S = e^{−c(1+2z)}."""
 
-    def __init__(self, c):
-        self.c = c
-
-    def __eq__(self, other):
-        return isinstance(other, _Exponential) and self.c == other.c
-
-    def __hash__(self):
-        return hash(("exponential", self.c))
-
-    def __repr__(self):
-        return f"MultiplicativeBrownian({self.c:g})"
+    c: float
 
     def _log_s(self, z, z1):
         return -self.c * (z + z1), -2 * self.c
@@ -129,20 +112,19 @@ class _Exponential(_Factor):
 class _Given(_Factor):
     """A user's log S, with the projection that makes the atom at 0 divided out."""
 
-    def __init__(self, log_s, slope, at_zero, name):
-        self.user, self.user_slope, self.zero, self.name = log_s, slope, at_zero, name
+    def __init__(self, log_s, at_zero, name):
+        self.user, self.zero, self.name = log_s, at_zero, name
         self.near = 0.0
         self.projections = {Bernoulli(1 - at_zero): 1} if at_zero else {}
         z = -(1 - at_zero) * np.linspace(0.02, 0.98, 25)
         values = self._value(z + 0j)
         bad = ~(np.isfinite(values) & (abs(values.imag) <= 1e-9 * (1 + abs(values))))
         if bad.any():
-            raise ValueError(
-                f"log_s must be real and finite on ({at_zero - 1:g}, 0), "
-                f"got {values[bad][0]:.6g} at z = {z[bad][0]:.6g}"
-            )
-
+            where = f"got {values[bad][0]:.6g} at z = {z[bad][0]:.6g}"
+            raise ValueError(f"log_s must be real and finite on ({at_zero - 1:g}, 0), {where}")
         self._fit()
+        self.far = 0.0, np.zeros(24)
+        self.far = self._power_series((0.2, 0.05, 0.01), inverse=True)
 
     def __repr__(self):
         return self.name
@@ -152,12 +134,12 @@ class _Given(_Factor):
 
         1 + z has few digits there when it is formed from z; the curve can go on to x = 1e-16.
         """
-        near = 0.2 * min(1 - self.zero, self.zero or 1)  # −1 may be singular too
-        u = (1 - np.cos(np.pi * (np.arange(24) + 0.5) / 24)) / 2
+        near = 0.1 * min(1 - self.zero, self.zero or 1)  # −1 may be singular too
+        u = (1 - np.cos(np.pi * (np.arange(40) + 0.5) / 40)) / 2
         value = self._value(near * u + (self.zero - 1) + 0j).real
-        basis = np.column_stack([np.log(u), u[:, None] ** np.arange(11)])
+        basis = np.column_stack([np.log(u), u[:, None] ** np.arange(15)])
         c = np.linalg.lstsq(basis, value, rcond=None)[0]
-        if (abs(basis @ c - value) < 1e-9 * (1 + abs(value))).all():
+        if (abs(basis @ c - value) < 1e-12 * (1 + abs(value))).all():
             c[0] = round(c[0]) if abs(c[0] - round(c[0])) < 1e-7 else c[0]
             self.near, self.coefficients = near, c
             if self.zero:  # as many projections as the power says: what is left is smooth
@@ -174,14 +156,16 @@ class _Given(_Factor):
         rest = z1 - self.zero
         step = 0.01 * np.minimum(abs(rest), np.maximum(abs(z), 0.1))
         value = self._value(z)
-        if self.user_slope is None:  # along the reals, so that no cut is crossed; order 6
-            up = [self._value(z + k * step) - self._value(z - k * step) for k in (1, 2, 3)]
-            slope = (0.75 * up[0] - 0.15 * up[1] + up[2] / 60) / step
-        else:
-            slope = self.user_slope(z) + 0 * z
+        # the slope by a difference of order 6, along the reals, so that no cut is crossed
+        up = [self._value(z + k * step) - self._value(z - k * step) for k in (1, 2, 3)]
+        slope = (0.75 * up[0] - 0.15 * up[1] + up[2] / 60) / step
         for law, n in self.projections.items():
             more, d = law._log_s(z, z1)
             value, slope = value - n * more, slope - n * d
+        radius, c = self.far
+        away = abs(z) * radius > 4  # where a user's logarithms of large z cancel
+        value[away] = np.polyval(c[::-1], 1 / z[away])
+        slope[away] = -np.polyval(np.polyder(c[::-1]), 1 / z[away]) / z[away] ** 2
         close = abs(rest) < self.near / 4
         if close.any():
             power, *c = self.coefficients
@@ -204,20 +188,23 @@ class _Given(_Factor):
         value = self._log_s(z, 1 + z)[0]
         return point, value.conj() if inverse else value
 
+    def _power_series(self, radii, inverse=False):
+        """(radius, coefficients) of log S as a power series in z or 1/z; zeros if it is none."""
+        for radius in radii:
+            point, value = self._circle(radius, inverse=inverse)
+            a = np.array([(value * (point / radius) ** -j).real.mean() for j in range(-31, 32)])
+            if max(abs(a[:31]).max(), abs(a[-8:]).max()) < 1e-12 * (1 + abs(a).max()):
+                return radius, a[31:55] / radius ** np.arange(24)
+        return 0.0, np.zeros(24)
+
     def _log_s_series(self, k):
-        for radius in 0.3 * (1 - self.zero) * 0.5 ** np.arange(12):
-            point, value = self._circle(radius)
-            a = [(value * (point / radius) ** -j).real.mean() for j in range(32)]
-            if np.abs(a[24:]).max() < 1e-13 * (1 + np.abs(a).max()):
-                return np.array(a[:k]) / radius ** np.arange(k)
-        raise ValueError(f"{self.name}: log_s is not analytic at z = 0")
+        radius, c = self._power_series(0.3 * (1 - self.zero) * 0.5 ** np.arange(12))
+        if not radius or k > len(c):
+            raise ValueError(f"{self.name}: log_s is not analytic at z = 0")
+        return c[:k]
 
     def atoms(self):
-        for radius in (0.2, 0.05, 0.01):
-            point, value = self._circle(radius, inverse=True)
-            a = [(value * (point / radius) ** j).real.mean() for j in range(-31, 32)]
-            analytic = np.abs(a[32:]).max() < 1e-10 > np.abs(a[:8]).max()
-            weight = 1 - a[30] / radius
-            if analytic and 1e-9 < weight < 1 + 1e-9:
-                return [(float(np.exp(-a[31])), float(min(weight, 1.0)))]
-        return []
+        """The atom away from 0: S(∞) = 1/a, and 1 − weight is the first coefficient in 1/z."""
+        radius, c = self.far
+        weight = min(1 - c[1], 1.0) if abs(1 - c[1]) > 1e-9 else 0.0
+        return [(float(np.exp(-c[0])), weight)] if radius and weight >= 0 else []

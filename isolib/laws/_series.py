@@ -1,4 +1,4 @@
-"""Moments, free cumulants and S by power series, and integrals by cosine series.
+"""Moments, free cumulants and S by power series, and a cosine series.
 
 The power series are exact recursions, without quadrature.
 
@@ -84,31 +84,13 @@ def _flat(name: str, values) -> np.ndarray:
     return a
 
 
-def cosines(slope: np.ndarray) -> np.ndarray:
-    """Coefficients a with slope(θ) = Σ aₖ cos kθ, from values at the midpoints of [0, π]."""
-    from scipy import fft  # here, so that importing isolib.laws stays quick
-
-    a = fft.dct(slope) / len(slope)
+def cosines(values: np.ndarray) -> np.ndarray:
+    """Coefficients a with f(θ) = Σ aₖ cos kθ, from values of f at the midpoints of [0, π]."""
+    n = len(values)
+    wave = np.fft.fft(np.concatenate([values, values[::-1]]))[:n]
+    a = (wave * np.exp(-0.5j * np.pi * np.arange(n) / n)).real / n
     a[0] /= 2
     return a
-
-
-def cumulative(slope: np.ndarray):
-    """∫₀^θ slope as a function of θ: a spline, exact at nodes and slopes."""
-    from scipy import fft
-    from scipy.interpolate import CubicHermiteSpline
-
-    a, n = cosines(slope), len(slope)
-    theta = (np.arange(n) + 0.5) * np.pi / n
-    # slope(θ) = a₀ + Σ aₖ cos kθ integrates to a₀θ + Σ (aₖ/k) sin kθ
-    sines = np.concatenate([a[1:] / np.arange(1, n), [0.0]])
-    mass = a[0] * theta + fft.dst(sines, type=3) / 2
-    ends = a.sum(), (a * (-1.0) ** np.arange(n)).sum()
-    return CubicHermiteSpline(
-        np.concatenate([[0], theta, [np.pi]]),
-        np.concatenate([[0], mass, [a[0] * np.pi]]),
-        np.concatenate([[ends[0]], slope, [ends[1]]]),
-    )
 
 
 def upper_log(x: np.ndarray) -> np.ndarray:

@@ -15,10 +15,10 @@ import math
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from isolib._check import finite, positive, positive_int
+from isolib._check import finite, positive
 from isolib.laws._base import Law
 from isolib.laws._classical import Atoms
-from isolib.laws._series import upper_log
+from isolib.laws._series import cosines, upper_log
 
 REACH = 9.0  # beyond it the normal law has mass 2e-19
 
@@ -45,30 +45,29 @@ class SquaredSlope(Law):
         root = math.sqrt(self.q)
         kinks = [k / root for k in self.activation.kinks if abs(k / root) < REACH]
         ends = [-REACH, *kinks, REACH]
-        fixed, self._range_of, parts = {}, [], []
+        fixed, self._range_of, parts, self._turns = {}, [], [], []
         for a, b in zip(ends[:-1], ends[1:], strict=True):
             z = (a + b) / 2 - (b - a) / 2 * np.cos(np.pi * (np.arange(33) + 0.5) / 33)
             g = self.activation.slope(root * z)
             if not np.isfinite(g).all():
-                raise ValueError(
-                    f"the slope of {self.activation!r} is not finite on ({a:g}, {b:g})"
-                )
+                stretch = f"({a:g}, {b:g})/√q"
+                raise ValueError(f"the slope of {self.activation!r} is not finite on {stretch}")
             if np.ptp(g) <= 1e-13 * abs(g).max():
                 place = float(g[16] ** 2)
                 fixed[place] = fixed.get(place, 0.0) + _normal(a, b)
             else:
-                nodes, low, high = _contour(lambda z: self.activation.slope(root * z), a, b)
+                nodes, reach, turns = _contour(lambda z: self.activation.slope(root * z), a, b)
                 parts.append(nodes)
-                self._range_of.append((low, high))
+                self._range_of.append(reach)
+                self._turns.extend(turns)
         self._fixed = sorted((x, w) for x, w in fixed.items() if w > 0)
         total = math.fsum(w for _, w in self._fixed)
         if not parts:
             self._fixed = [(x, w / total) for x, w in self._fixed]
-        s, w = (
-            (np.concatenate(columns) for columns in zip(*parts, strict=True))
-            if parts
-            else ((), ())
-        )
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [
+            np.empty(0)
+        ] * 4
+        s, w, *self._quadrature = columns
         self._s = np.concatenate([s, [x for x, _ in self._fixed]]).astype(complex)
         self._w = np.concatenate([w, [w for _, w in self._fixed]]).astype(complex)
         self._continuous = len(s)
@@ -91,14 +90,14 @@ class SquaredSlope(Law):
         merged = []
         for lo, hi in sorted(self._range_of):
             if merged and lo <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(hi, merged[-1][1]))
-            else:
-                merged.append((lo, hi))
+                lo, hi = merged[-1][0], max(hi, merged.pop()[1])
+            merged.append((lo, hi))
         return merged
 
-    def moments(self, k):
-        powers = np.arange(1, positive_int("k", k) + 1)
-        return (self._s ** powers[:, None] * self._w).sum(1).real
+    def _places(self):
+        x, w = self._quadrature
+        deepest = x[(w > 1e-14) & (x > 0)].min(initial=1.0)  # next to nothing of the law is below
+        return sorted({deepest, *self._turns, *(x for x, _ in self._fixed)})
 
     def _density(self, x):
         # the nodes lie where Im s > 0: seen from the real axis as from below
@@ -127,6 +126,9 @@ class SquaredSlope(Law):
         if not product:
             return super()._leg(w, product)
         f = 1 / (1 - np.exp(w)[:, None] * self._s)
+        for i, (place, _) in enumerate(self._fixed):  # to full precision next to an atom
+            if place > 0:
+                f[:, self._continuous + i] = -1 / np.expm1(w + math.log(place))
         both = np.stack([self._w * self._s, self._w], 1)
         (n, d), (dn, dd) = (f @ both).T, ((f * f) @ both).T
         return upper_log(n / d), dn / n - dd / d
@@ -138,110 +140,147 @@ def _normal(a, b):
     return (hi - lo) / 2
 
 
-def _interpolant(g, a, b):
-    """(coefficients, f): g((a+b)/2 + (b−a)u/2) = f(chebval(u, coefficients)).
+class _Smooth:
+    """φ' on a stretch [a, b] and near it in the complex plane: f of a Chebyshev series.
 
-    f is exp if g has one sign, so that its small values are known as well as its large ones.
+    f is exp if φ' has one sign, so that its small values are known as well as its large ones.
     """
-    for n in (64, 128, 256, 512, 1024, 2048, 4096):
-        theta = np.pi * (np.arange(n) + 0.5) / n
-        value = g((a + b) / 2 + (b - a) / 2 * np.cos(theta))
-        one_sign = value.min() > 0 or value.max() < 0
-        value = np.log(abs(value)) if one_sign else value
-        wave = np.fft.fft(np.concatenate([value, value[::-1]]))[:n]
-        c = (wave * np.exp(-0.5j * np.pi * np.arange(n) / n)).real / n
-        c[0] /= 2
-        size, noise = abs(c).max(), abs(c[-n // 8 :]).max()
-        if noise < (1e-13 if n < 4096 else 1e-9) * size:
-            last = 1 + np.flatnonzero(abs(c) > max(4 * noise, 1e-16 * size))[-1]
-            return c[:last], np.exp if one_sign else np.asarray
-    raise ValueError(f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks")
+
+    def __init__(self, g, a, b):
+        self.middle, self.half = (a + b) / 2, (b - a) / 2
+        for n in (64, 128, 256, 512, 1024, 2048, 4096):
+            theta = np.pi * (np.arange(n) + 0.5) / n
+            value = g(self.middle + self.half * np.cos(theta))
+            one_sign = value.min() > 0 or value.max() < 0
+            value = np.log(abs(value)) if one_sign else value
+            c = cosines(value)
+            size, noise = abs(c).max(), abs(c[-n // 8 :]).max()
+            if noise < (1e-13 if n < 4096 else 1e-9) * size:
+                break
+        else:
+            raise ValueError(f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks")
+        c = c[: 1 + np.flatnonzero(abs(c) > max(4 * noise, 1e-16 * size))[-1]]
+        self.series = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
+        self.log, self.tiny = one_sign, 1e-18 * size**2
+        self.strip = self.half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
+
+    def _values(self, z, k):
+        u = (z - self.middle) / self.half
+        return [chebyshev.chebval(u, p) / self.half**i for i, p in enumerate(self.series[:k])]
+
+    def square(self, z):
+        """s = φ'²."""
+        (v,) = self._values(z, 1)
+        return np.exp(2 * v) if self.log else v * v
+
+    def turning(self, x):
+        """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
+        v, v1, v2 = self._values(x, 3)
+        if self.log:
+            return 2 * v1, 2 * v2
+        size = v * v + self.tiny
+        return 2 * v * v1 / size, 2 * ((v1 * v1 + v * v2) / size - 2 * (v * v1 / size) ** 2)
 
 
 def _contour(g, a, b):
-    """((s, weights), smallest s, largest s) on a path over [a, b] where Im s ≥ 0."""
-    # the interpolant is at home in an ellipse, thin at its ends: those at infinity go further out
-    left, right = a - 4 * (a == -REACH), b + 4 * (b == REACH)
-    c, f = _interpolant(g, left, right)
-    middle, half = (left + right) / 2, (right - left) / 2
+    """Nodes on a path over [a, b] where Im s ≥ 0, the range of s, and the s where it turns.
 
-    def square(z):
-        return f(chebyshev.chebval((z - middle) / half, c)) ** 2
-
+    Nodes: s, weights, and both again on the real axis.
+    """
+    # a series is at home in an ellipse, thin at its ends: those at infinity go further out
+    z = np.linspace(a - 4 * (a == -REACH), b + 4 * (b == REACH), 4001)
+    signs = np.sign(g(z)) * (abs(g(z)) > 1e-290)
+    some = z[np.flatnonzero(signs)]
+    whole = _Smooth(g, some[0], some[-1])
     # where s turns: a change of sign of its slope, leaving out slopes that are rounding
-    u = (np.linspace(a, b, 2001) - middle) / half
-    rise = np.diff(g(middle + half * u) ** 2)
+    u = np.linspace(a, b, 2001)
+    rise = np.diff(g(u) ** 2)
     kept = np.flatnonzero(abs(rise) > 1e-12 * abs(rise).max())
     turn = np.flatnonzero(rise[kept[:-1]] * rise[kept[1:]] < 0)
     lo, hi, up = u[kept[turn]], u[kept[turn + 1] + 1], rise[kept[turn]]
     for _ in range(50):
         m = (lo + hi) / 2
-        value, d = chebyshev.chebval(m, c), chebyshev.chebval(m, chebyshev.chebder(c))
-        same = (d if f is np.exp else value * d) * up > 0
+        same = whole.turning(m)[0] * up > 0
         lo, hi = np.where(same, m, lo), np.where(same, hi, m)
-    cuts = np.array([a, *(middle + half * lo), b])
+    cuts = np.array([a, *lo, b])
     ends = g(cuts) ** 2
-    strip = half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
-    even = a == -b and len(turn) % 2 and (g(middle + half * u) == g(-middle - half * u)).all()
-    first = len(cuts) // 2 if even else 0  # the left half repeats the right
-
-    def turning(x):
-        """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
-        v, v1, v2 = (chebyshev.chebval((x - middle) / half, p) / half**k for k, p in enumerate(d))
-        if f is np.exp:
-            return 2 * v1, 2 * v2
-        size = v * v + tiny
-        return 2 * v * v1 / size, 2 * ((v1 * v1 + v * v2) / size - 2 * (v * v1 / size) ** 2)
-
-    tiny = 1e-18 * ends.max()
-    d = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
-    s, w = [], []
+    even = a == -b and len(turn) % 2 and (g(u) == g(-u)).all()
+    double, first = (2, len(cuts) // 2) if even else (1, 0)  # the left half repeats the right
+    columns = []
     for lo, hi, rises in list(zip(cuts[:-1], cuts[1:], np.diff(ends) > 0, strict=True))[first:]:
-        x, dx, lift, dlift = _path(lo, hi, min(0.5, 0.3 * strip), turning)
+        smooth, depth = whole, 0.5
+        if (lo == -REACH) != (hi == REACH) and not whole.log:
+            smooth, depth = _tail(g, z, signs, lo, hi) or whole, _depth(g, lo, hi, ends.max())
+        x, dx, lift, dlift = _path(lo, hi, min(depth, 0.3 * whole.strip), smooth.turning)
         sign = 1j if rises else -1j
-        z = x + sign * lift
-        s.append(square(z))
-        w.append(np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * dx * (1 + sign * dlift))
-    s, w = np.concatenate(s), np.concatenate(w) * (1 + even)
-    beyond = [g(np.array([50 * x]))[0] ** 2 for x in (a, b) if abs(x) == REACH]
-    low, high = min([*ends, *beyond]), max([*ends, *beyond])
-    keep = abs(w) > 1e-18
-    return (s[keep], w[keep]), float(low) if low > 1e-25 * high else 0.0, float(high)
+        path = x + sign * lift
+        s, s0 = smooth.square(path), g(x) ** 2
+        bell = [np.exp(-v * v / 2) / math.sqrt(2 * math.pi) * dx * double for v in (path, x)]
+        keep = (abs(bell[0]) > 1e-18) & (some[0] <= x) & (x <= some[-1])
+        s = s.real + 1j * np.maximum(s.imag, 0)  # below the axis it is rounding
+        columns.append([v[keep] for v in (s, bell[0] * (1 + sign * dlift), s0, bell[1])])
+    turns = [*ends, *(g(np.array([50 * x]))[0] ** 2 for x in (a, b) if abs(x) == REACH)]
+    low, high = float(min(turns)), float(max(turns))
+    nodes = [np.concatenate(column) for column in zip(*columns, strict=True)]
+    return nodes, (low if low > 1e-25 * high else 0.0, high), turns
+
+
+def _tail(g, z, signs, lo, hi):
+    """φ' from ±∞ to half way from the other end to the next zero, if it is of one sign there."""
+    z, signs = (z[::-1], signs[::-1]) if hi == REACH else (z, signs)
+    z, signs = z[signs != 0], signs[signs != 0]
+    other = np.flatnonzero(signs != signs[0])
+    alone = z[: other[0]] if other.size else z
+    near = lo if hi == REACH else hi
+    if alone.size < 50 or not min(alone) < near < max(alone):
+        return None
+    return _Smooth(g, *sorted((alone[0], (near + alone[-1]) / 2)))
+
+
+def _depth(g, lo, hi, size):
+    """The depth at which s − s(±∞) is turned by a radian at most, if s(±∞) is not 0."""
+    far = hi if hi == REACH else lo
+    limit, end = g(np.array([50 * far, far])) ** 2
+    if limit == 0 or abs(limit - end) > 1e-6 * size:
+        return 0.5
+    off = abs(g(np.linspace(lo, hi, 4001)) ** 2 - limit)
+    rate = abs(np.diff(np.log(off[off > 1e-13 * size]))) * 4000 / (hi - lo)
+    return min(0.5, 1.2 / max(rate[20:-20].max(initial=0), 1.0))
 
 
 def _path(a, b, depth, turning):
     """x, dx, lift(x), lift'(x): nodes over [a, b], crowding at ends that are fixed.
 
     The lift starts at 45° from fixed ends, is at most depth, and turns s by about 1 radian at
-    most: it must not reach the poles from their other side.
+    most: it must not reach the poles from their other side. Steps of 0.14 lifts leave an error of
+    e^{−2π/0.14} far inside.
     """
     fixed = [(side, end) for side, end in ((1, a), (-1, b)) if abs(end) != REACH]
-    depth = min(depth, (b - a) / 4)
-    middle = np.linspace(max(a, -4.5), min(b, 4.5), 103)[1:-1]
-    step = 0.12 * max(min(depth, 1.2 / np.quantile(abs(turning(middle)[0]), 0.95)), 0.02)
-    if len(fixed) == 1:  # distance from the fixed end: log(1 + e^v), v = τ − e^{−τ}
-        tau = np.arange(-3.6, b - a + 1, step)
-        v = tau - np.exp(-tau)
-        x = fixed[0][1] + fixed[0][0] * np.logaddexp(0, v)
-        dx = step * (1 + np.exp(-tau)) / (1 + np.exp(-v))
-    elif fixed:
-        half, step = (b - a) / 2, min(0.05, 2 * step / (b - a))
-        tau = np.arange(-3.4, 3.4 + step, step)
-        x = (a + b) / 2 + half * np.tanh(np.pi / 2 * np.sinh(tau))
-        dx = half * step * np.pi / 2 * np.cosh(tau) / np.cosh(np.pi / 2 * np.sinh(tau)) ** 2
-    else:
-        x = np.arange(a, b + step, step)
-        dx = np.full(x.shape, step)
-    turn, dturn = turning(x)
-    bump, dbump, mask, dmask = depth, 0.0, 1.0, 0.0
-    for side, end in fixed:
-        r = np.maximum(side * (x - end), 1e-300)
-        k = np.sqrt(1 + (r / depth) ** 2)
-        bump, dbump = bump * r / depth / k, dbump * r / depth / k + side * bump / depth / k**3
-        mask, dmask = (
-            mask * r / (r + 0.5),
-            dmask * r / (r + 0.5) + side * mask * 0.5 / (r + 0.5) ** 2,
-        )
-    q, dq = depth / 1.2 * turn * mask, depth / 1.2 * (dturn * mask + turn * dmask)
-    root = np.sqrt(1 + q * q)
+    depth, step = min(depth, (b - a) / 4), 0.05
+    for _ in range(2):
+        if len(fixed) == 1:  # distance from the fixed end: log(1 + e^v), v = τ − e^{−τ}
+            tau = np.arange(-3.6, b - a + 1, step)
+            v = tau - np.exp(-tau)
+            x = fixed[0][1] + fixed[0][0] * np.logaddexp(0, v)
+            dx = step * (1 + np.exp(-tau)) / (1 + np.exp(-v))
+        elif fixed:
+            tau = np.arange(-3.4, 3.4 + step, step)
+            x = (a + b) / 2 + (b - a) / 2 * np.tanh(np.pi / 2 * np.sinh(tau))
+            dx = (b - a) * step * np.pi / 4 * np.cosh(tau)
+            dx /= np.cosh(np.pi / 2 * np.sinh(tau)) ** 2
+        else:
+            x = np.arange(a, b + step, step)
+            dx = np.full(x.shape, step)
+        turn, dturn = turning(x)
+        bump, dbump, mask, dmask = depth, 0.0, 1.0, 0.0
+        near = abs(x) < 3
+        for side, end in fixed:
+            r = np.maximum(side * (x - end), 1e-300)
+            k, m = np.sqrt(1 + (r / depth) ** 2), r / (r + 0.5)
+            bump, dbump = bump * r / depth / k, dbump * r / depth / k + side * bump / depth / k**3
+            mask, dmask = mask * m, dmask * m + side * mask * 0.5 / (r + 0.5) ** 2
+            near &= r > 0.02 * (b - a)
+        q, dq = depth / 1.2 * turn * mask, depth / 1.2 * (dturn * mask + turn * dmask)
+        root = np.sqrt(1 + q * q)
+        step = min(0.1, step * 0.14 / (dx * root / bump)[near].max(initial=0.06))
     return x, dx, bump / root, dbump / root - bump * q * dq / root**3

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib.laws._curve import Engine
+from isolib.laws._curve import Engine, snap
 
 
 class Tracked(Engine):
@@ -21,12 +21,13 @@ class Tracked(Engine):
     @cached_property
     def pieces(self):
         """The pieces; a grid that missed a gap or a part of the support is made finer."""
-        self._grid = 801
-        try:
-            return Engine.pieces.func(self)
-        except ValueError:  # a point without a solution, or a mass that is not 1
-            self._grid = 3201
-            return Engine.pieces.func(self)
+        self.extra, error = np.empty(0), None
+        for self._grid in (401, 401, 1601, 1601, 6401):
+            try:
+                return Engine.pieces.func(self)
+            except ValueError as failure:  # a point without a solution, or a mass that is not 1
+                error = failure
+        raise error
 
     def _bounds(self):
         """t below and above the support, and whether the support runs to λ = 0."""
@@ -39,7 +40,10 @@ class Tracked(Engine):
         if min(pair[0] for pair, _ in ranges) > 0:
             return lo, self.eq.shift - sum(n * np.log(pair[0]) for pair, n in ranges), False
         spine, states = self._spine(lo)
-        while self.eq.mass(self.eq.at(states[:, -1:])[2])[0] > 1e-15:  # as little as on the axis
+        zeros = [w for law, _ in self.eq.legs for x, w in law.atoms() if x == 0]
+        # with equal atoms at 0 no double h tells their w apart any further
+        least = 1e-8 if zeros.count(self.zero) > 1 else 1e-15
+        while self.eq.mass(self.eq.at(states[:, -1:])[2])[0] > least:  # as little as on the axis
             spine, states = self._spine(spine[-1] + 1e-6)
         return lo, spine[-1], True
 
@@ -54,7 +58,12 @@ class Tracked(Engine):
 
     def _intervals(self):
         first, last, reaches_zero = self._bounds()
-        grid = np.linspace(first, last, self._grid + 2)
+        around = [t for t, w in self.meetings if w > -0.3 and first < t < last]
+        off = (last - first) * 10.0 ** -np.linspace(1, 7, 50)
+        near = (np.array(around)[:, None] + np.concatenate([-off, off])).ravel()
+        near = near[(first < near) & (near < last)]
+        grid = [np.linspace(first, last, self._grid + 2), near, self.extra]
+        grid = np.unique(np.concatenate(grid))
         states, inside = self._boundary(grid[1:-1])
         self.open = bool(reaches_zero and inside[-1])
         # the bounds themselves are no part of the support, unless it goes on beyond the last
@@ -62,51 +71,34 @@ class Tracked(Engine):
         states = np.concatenate([states[:, :1], states, states[:, -1:]], 1)
         change = np.flatnonzero(inside[1:] != inside[:-1])
         within = np.where(inside[change], change, change + 1)
-        good, bad, u = (
-            grid[within],
-            grid[np.where(inside[change], change + 1, change)],
-            states[:, within],
-        )
+        good, bad = grid[within], grid[np.where(inside[change], change + 1, change)]
+        u = states[:, within]
         for _ in range(50):
             middle = (good + bad) / 2
             trial, yes = self._settle(middle, u)
             good, bad = np.where(yes, middle, good), np.where(yes, bad, middle)
             u = np.where(yes, trial, u)
-        edges, tips = [*good, *[last] * self.open], np.concatenate([u, states[:, -1:]], 1)
-        self.tables = []
-        for i in range(0, len(edges), 2):
-            within = np.flatnonzero((edges[i] < grid) & (grid < edges[i + 1]) & inside)
-            beta = self._beta(np.array([edges[i], *grid[within], edges[i + 1]]), *edges[i : i + 2])
-            table = np.concatenate(
-                [tips[:, i : i + 1], states[:, within], tips[:, i + 1 : i + 2]], 1
-            )
-            self.tables.append((*edges[i : i + 2], beta, table))
-        return [(a, b, a, b) for a, b, _, _ in self.tables]
-
-    @staticmethod
-    def _beta(t, a, b):
-        """The angle in which a state is smooth at both edges."""
-        return 2 * np.arcsin(np.sqrt(np.clip((t - a) / (b - a), 0, 1)))
+        states = np.concatenate([states[:, inside], u], 1)
+        order = np.argsort(np.concatenate([grid[inside], good]))
+        self.table = np.concatenate([grid[inside], good])[order], states[:, order]
+        edges, size = [*good, *[last] * self.open], last - first
+        for place, weight in self.meetings:
+            if abs(weight) < 1e-12 and edges:
+                nearest = edges[abs(np.array(edges) - place).argmin()]
+                edges, _ = snap(edges, edges, place, nearest, 1e-5 * size)
+        ends = zip(edges[::2], edges[1::2], strict=True)
+        return [(a, b, a, b) for a, b in ends if a < b]
 
     def _point(self, t):
-        guess = np.zeros((len(self.tables[0][3]), t.size), complex)
-        for a, b, beta, table in self.tables:
-            here = (a <= t) & ((t <= b) | self.open)
-            guess[:, here] = [np.interp(self._beta(t[here], a, b), beta, row) for row in table]
-        u, inside = self._settle(t, guess)
+        grid, states = self.table
+        u, inside = self._settle(t, np.array([np.interp(t, grid, row) for row in states]))
         if not inside.all():
             u[:, ~inside], inside[~inside] = self._boundary(t[~inside])
-        for edge in (end for a, b, *_ in self.tables for end in (a, b)):
-            inside |= abs(t - edge) <= 1e-10 * (1 + abs(edge))  # the density is 0 there
-        if not inside.all():
+        inside |= abs(t[:, None] - grid).min(1) <= 1e-10 * (1 + abs(t))  # no density at an edge
+        if not inside.all():  # a gap, perhaps, that the grid stepped over: the next grid will not
+            self.extra = np.append(self.extra, t[~inside])
             raise ValueError(f"{self.name}: no solution at t = {t[~inside][0]:.9g}")
         return u, t, self.eq.mass(self.eq.at(u)[2])
 
-    def _rescue(self, piece, t):
-        return self._point(t)[0] if t.size else np.zeros((len(piece.u), 0), complex)
-
     def parameter(self, u, t):
         return t
-
-    def _at_dips(self, piece):
-        return [(piece.a, piece.b, *piece.ends)]

@@ -1,0 +1,58 @@
+"""A chapter keeps its number while chapters before it are still being written.
+
+Sphinx counts the pages it finds. The prose, the ledger and the reading paths count all chapters of
+the book, so each chapter takes its place in `tables.CHAPTERS`; figures, theorems and equations,
+which Sphinx numbers after its sections, follow.
+"""
+
+from __future__ import annotations
+
+from docutils import nodes
+from sphinx_external_toc.collectors import TocTreeCollectorWithStyles as Collector
+
+from sitekit.tables import CHAPTERS
+
+
+def chapter_number(docname: str) -> int | None:
+    """The number of a chapter's page; None for any other page.
+
+    >>> chapter_number("book/feedforward/convolutions"), chapter_number("book/index")
+    (10, None)
+    """
+    slug = docname.rpartition("/")[2]
+    return CHAPTERS.index(slug) + 1 if slug in CHAPTERS else None
+
+
+def renumber(env) -> None:
+    """Put the place in the book first in every section number of every chapter."""
+    for docname, sections in env.toc_secnumbers.items():
+        place = chapter_number(docname)
+        if place is None or not sections:
+            continue
+        env.toc_secnumbers[docname] = {
+            anchor: (place, *number[1:]) for anchor, number in sections.items() if number
+        }
+        numbered = [*env.tocs[docname].findall(nodes.reference), env.titles[docname]]
+        for node in numbered:
+            if node.get("secnumber"):
+                node["secnumber"] = (place, *node["secnumber"][1:])
+
+
+def install(app, env, docnames):
+    """Once, after every extension has put its own way of counting in place."""
+    count = Collector.assign_section_numbers
+    if getattr(count, "renumbers", False):
+        return
+
+    def assign(self, env):
+        changed = count(self, env)
+        renumber(env)
+        return changed
+
+    assign.renumbers = True
+    Collector.assign_section_numbers = assign
+
+
+def setup(app):
+    app.connect("env-before-read-docs", install)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -36,6 +36,8 @@ def network_spectrum() -> Explorer:
         near = float(law.cdf(2.0) - law.cdf(0.5 - 1e-12))
         heavy = [(np.sqrt(x), w) for x, w in law.atoms() if x > 0 and w > 1e-6]
         atom = "".join(f" Weight {w:.3g} sits at s = {x:.3f}." for x, w in heavy)
+        zero = sum(w for x, w in law.atoms() if x == 0)
+        atom += f" A share {zero:.3g} is exactly 0." if zero > 1e-6 else ""
         text = (
             f"{activation.replace('_', ' ')}, {weights}, L = {depth}, q* = {q:g}: s_max = "
             f"{s[0]:.3f}; variance of the law of JJᵀ {law.variance:.3g}; "

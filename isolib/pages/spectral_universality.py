@@ -28,7 +28,7 @@ def smooth_curve(v, points):
     return lam, eta / (np.pi * lam)
 
 
-def lower_quantile(law, share, points=400):
+def lower_quantile(law, share, points=800):
     """The s with `share` of the singular-value law below it, to the grid's step."""
     s = np.linspace(0, law.edges()[-1], points)
     return float(np.interp(share, law.cdf(s), s))
@@ -65,8 +65,8 @@ def universality() -> Explorer:
         top = f", weight {1 - v:.2f} at {np.exp(v / 2):.3f}" if v < 1 else ""
         text = (
             f"σ₀² = {v:g}. Smooth limit: singular values from {s.min():.3f} to {s.max():.3f}; "
-            f"{depth} layers of tanh: up to {law.edges()[-1]:.3f}, all but one in a thousand above "
-            f"{lower_quantile(law, 1e-3):.2f}. Bernoulli limit: 0 to "
+            f"{depth} layers of tanh: up to {law.edges()[-1]:.3f}, all but one in a thousand "
+            f"above {lower_quantile(law, 1e-3):.3f}. Bernoulli limit: 0 to "
             f"{np.sqrt(np.e * v):.3f}{top}; {depth} layers of hard tanh: 0 to "
             f"{hard.edges()[-1]:.3f}{atom}."
         )
@@ -101,7 +101,7 @@ def length_for_sine(answer):
         0.02: "β is the variance of −q z², and Var z² = 2: β ≈ 2q², not q²/2.",
         np.sqrt(0.1 / 500): "The factor 2 of Var z² = 2 is missing.",
         1e-4: "That is q². Take the root.",
-        0.1 / 500: "That is β for one layer, σ₀²/L. Now solve β = 2q² for q.",
+        0.1 / 500: "That is one layer's variance, σ₀²/L. Call it v, and solve v = 2q² for q.",
     }
     return number(answer, 0.01, rtol=0.02, wrong=wrong)
 

@@ -63,7 +63,7 @@ class Design:
 
 
 def layer_variance(activation, q: float) -> float:
-    """v = μ₂/μ₁² − 1, μ_k = E φ'(√q z)^{2k}: the variance an orthogonal layer adds.
+    """β = μ₂/μ₁² − 1, μ_k = E φ'(√q z)^{2k}: the variance an orthogonal layer adds.
 
     Example:
         >>> round(layer_variance("relu", 1.0), 12)
@@ -82,7 +82,9 @@ def design(
     Orthogonal weights on the critical line (χ = 1), with the largest length q ≤ 1 at which the
     predicted variance of J Jᵀ, L(μ₂/μ₁² − 1), is at most `variance`. Where no q does that, the
     point of the critical line with the least variance is returned, with a warning that says why.
-    The prediction is for a width N ≫ depth.
+    The prediction is for a width N ≫ depth. q is the largest one of a grid of lengths, refined by
+    bisection towards the next, which is exact if the variance grows with q in between; s_max
+    leaves out what has a mass too small for the law's grid.
 
     Args:
         activation: a name or an `Activation`.

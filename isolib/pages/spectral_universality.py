@@ -15,17 +15,23 @@ def smooth_curve(v, points):
     """(λ, ρ) of the law with S = e^{−vz}, from the lower edge to the upper; 2·points values."""
     from scipy.optimize import brentq
 
-    def square(y):  # (x + ½)² on the curve z = x − iy
-        return 0.25 + y / np.tan(v * y) - y * y
+    def square(eta):  # (x + ½)² on the curve z = x − iη
+        return 0.25 + eta / np.tan(v * eta) - eta * eta
 
     last = brentq(square, 1e-9, np.pi / v - 1e-9)
-    y = last * np.sin(np.linspace(1e-3, np.pi / 2, points))
-    root = np.sqrt(np.clip(square(y), 0, None))
+    eta = last * np.sin(np.linspace(1e-3, np.pi / 2, points))
+    root = np.sqrt(np.clip(square(eta), 0, None))
     x = np.concatenate([-0.5 - root, (-0.5 + root)[::-1]])
-    y = np.concatenate([y, y[::-1]])
-    z = x - 1j * y
+    eta = np.concatenate([eta, eta[::-1]])
+    z = x - 1j * eta
     lam = abs((1 + z) / z) * np.exp(v * x)
-    return lam, y / (np.pi * lam)
+    return lam, eta / (np.pi * lam)
+
+
+def lower_quantile(law, share, points=800):
+    """The s with `share` of the singular-value law below it, to the grid's step."""
+    s = np.linspace(0, law.edges()[-1], points)
+    return float(np.interp(share, law.cdf(s), s))
 
 
 def bernoulli_curve(v, angles):
@@ -59,15 +65,18 @@ def universality() -> Explorer:
         top = f", weight {1 - v:.2f} at {np.exp(v / 2):.3f}" if v < 1 else ""
         text = (
             f"σ₀² = {v:g}. Smooth limit: singular values from {s.min():.3f} to {s.max():.3f}; "
-            f"{depth} layers of tanh reach {law.edges()[-1]:.3f}. Bernoulli limit: 0 to "
+            f"{depth} layers of tanh: up to {law.edges()[-1]:.3f}, all but one in a thousand "
+            f"above {lower_quantile(law, 1e-3):.3f}. Bernoulli limit: 0 to "
             f"{np.sqrt(np.e * v):.3f}{top}; {depth} layers of hard tanh: 0 to "
             f"{hard.edges()[-1]:.3f}{atom}."
         )
+        atoms = ([np.exp(v / 2)], [1 - v]) if v < 1 else ([], [])
         curves = [
             Curve("smooth class, limit", s, 2 * s * rho, "theory"),
             Curve("tanh, L layers", x, law.density(x)),
             Curve("Bernoulli class, limit", np.sqrt(lam_b), 2 * np.sqrt(lam_b) * rho_b, color=1),
             Curve("hard tanh, L layers", x_b, hard.density(x_b), color=2),
+            Curve("Bernoulli atom and its weight", *atoms, "atoms"),
         ]
         high = 1.25 * max((2 * s * rho).max(), law.density(x[8:]).max())
         return Frame(curves, text, xlim=(0, 1.1 * float(max(s.max(), x[-1]))), ylim=(0, high))
@@ -88,11 +97,11 @@ def universality() -> Explorer:
 def length_for_sine(answer):
     """Give one number: q to leading order."""
     wrong = {
-        0.005: "That is tanh's constant: sin has φ'''(0)/φ'(0) = −1, so v ≈ 2q².",
-        0.02: "v is the variance of −q z², and Var z² = 2: v ≈ 2q², not q²/2.",
+        0.005: "That is tanh's constant: sin has φ'''(0)/φ'(0) = −1, so β ≈ 2q².",
+        0.02: "β is the variance of −q z², and Var z² = 2: β ≈ 2q², not q²/2.",
         np.sqrt(0.1 / 500): "The factor 2 of Var z² = 2 is missing.",
         1e-4: "That is q². Take the root.",
-        0.1 / 500: "That is v for one layer, σ₀²/L. Now solve v = 2q² for q.",
+        0.1 / 500: "That is one layer's variance, σ₀²/L. Call it v, and solve v = 2q² for q.",
     }
     return number(answer, 0.01, rtol=0.02, wrong=wrong)
 

@@ -62,28 +62,28 @@ class Engine(Inside):
     def _height(self, x, y):
         """f(x), from a first guess y: the zero of Im t(x+iy)/y, which increases with y."""
         low, high = np.zeros(x.shape), np.full(x.shape, self.eq.top)
-        y, todo = np.array(y), np.arange(x.size)
+        y, moving = np.array(y), np.arange(x.size)
         for trial in range(150):
-            v = y[todo]
-            t, dt, _, size, *_ = self.eq.at((x[todo] + 1j * v)[None])
-            t = t - 1j * np.interp(x[todo], *self.bias)
+            v = y[moving]
+            t, dt, _, size, *_ = self.eq.at((x[moving] + 1j * v)[None])
+            t = t - 1j * np.interp(x[moving], *self.bias)
             g, slope = t.imag / v, (dt.real - t.imag / v) / v
-            low[todo] = np.where(g < 0, v, low[todo])
-            high[todo] = np.where(g < 0, high[todo], v)
+            low[moving] = np.where(g < 0, v, low[moving])
+            high[moving] = np.where(g < 0, high[moving], v)
             # Newton in y², in which g is smooth
             new = np.sqrt(np.maximum(v * v - 2 * v * g / slope, 0))
-            lo, hi = low[todo], high[todo]
+            lo, hi = low[moving], high[moving]
             outside = ~((lo < new) & (new < hi)) | (trial > 30)  # then halve
             middle = np.where(np.isinf(hi), 4 * v, np.where(lo > 0, np.sqrt(lo * hi), hi / 16))
             middle = np.where(lo > 0.5 * hi, (lo + hi) / 2, middle)
             done = (abs(t.imag) <= 1e-15 * size) | (abs(new - v) <= 1e-14 * v)
             done |= hi - lo <= 1e-14 * hi
             new = np.where(outside, np.where(done, v, middle), new)
-            y[todo] = new
-            todo = todo[~done & (new > 1e-16 * min(self.spread, 1e9))]
-            if not todo.size:
+            y[moving] = new
+            moving = moving[~done & (new > 1e-16 * min(self.spread, 1e9))]
+            if not moving.size:
                 return y
-        raise ValueError(f"{self.name}: no curve point above x = {x[todo[0]]:.6g}")
+        raise ValueError(f"{self.name}: no curve point above x = {x[moving[0]]:.6g}")
 
     @quiet
     def _point(self, x):

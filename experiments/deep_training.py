@@ -60,7 +60,7 @@ def sizes() -> dict:
     return scale.pick(
         test=dict(depth=4, width=16, batch=16, count=256, steps=6, trial_steps=3, points=4,
                   seeds=2, rates={k: r[::4] for k, r in rates.items()}),
-        laptop=dict(depth=40, width=80, batch=64, count=8192, steps=400, trial_steps=80,
+        laptop=dict(depth=48, width=64, batch=64, count=8192, steps=300, trial_steps=80,
                     points=18, seeds=5, rates=rates),
         paper=dict(depth=200, width=400, batch=128, count=50_000, steps=10_000, trial_steps=500,
                    points=30, seeds=5, rates=rates),

@@ -27,8 +27,8 @@ def sizes() -> dict:
             points=8, seeds=2, shares=[4.0, 16.0], long=12, images_in_j=2,
         ),
         laptop=dict(
-            depths=[4, 8, 16, 32, 64], qs=[0.01, 0.025, 0.1, 0.3, 0.8], at=64, width=64,
-            batch=64, count=8192, steps=150, points=28, seeds=5,
+            depths=[4, 8, 16, 32, 64], qs=[0.01, 0.025, 0.1, 0.3, 0.8], at=48, width=64,
+            batch=64, count=8192, steps=120, points=28, seeds=5,
             shares=[2.0**k for k in range(-1, 7)], long=300, images_in_j=8,
         ),
         paper=dict(

@@ -29,7 +29,7 @@ def sizes() -> dict:
         laptop=dict(
             depths=[4, 8, 16, 32, 64], qs=[0.01, 0.025, 0.1, 0.3, 0.8], at=48, width=64,
             batch=64, count=8192, steps=120, points=28, seeds=5,
-            shares=[2.0**k for k in range(-1, 7)], long=300, images_in_j=8,
+            shares=[2.0**k for k in range(-3, 7)], long=300, images_in_j=8,
         ),
         paper=dict(
             depths=[10, 25, 50, 100, 200, 300], qs=[0.01, 1 / 64, 0.025, 0.1, 0.3, 0.8], at=200,

@@ -13,6 +13,7 @@ from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.spectral_universality import universality
+from isolib.pages.training_deep_networks import learning_curves
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -28,6 +29,7 @@ _IN_ORDER = (
     network_spectrum,
     universality,
     mode_learning,
+    learning_curves,
     spatial_modes,
 )
 

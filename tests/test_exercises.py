@@ -101,6 +101,20 @@ ANSWERS = {
         ],
     ),
     "linear-dynamics/4": ([9], [(8, "below ten"), (10, "one layer earlier")]),
+    "training-deep-networks/2": (
+        [lambda depth: 2 / (1.2**4 * 10 * depth)],
+        [
+            (lambda depth: 2 / (1.2**3 * 10 * depth), "not yet squared"),
+            (lambda depth: 2 / (1.2**2 * 10 * depth), "Both bounds"),
+            (lambda depth: 2 / (1.2**4 * 0.025 * depth), "is N q"),
+            (lambda depth: 1 / (1.2**4 * 10 * depth), "half of it"),
+            (lambda depth: 2 / (1.2**4 * 10) + 0 * depth, "sum over L layers"),
+        ],
+    ),
+    "training-deep-networks/3": (
+        [138, np.int64(138)],
+        [(139, "the readout"), (137, "One layer short"), (277, "1 + 2/N"), (276, "1 + 2/N")],
+    ),
     "why-isometry/2": (
         [26, 26.0, np.int64(26), np.float32(26)],
         [

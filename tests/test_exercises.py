@@ -113,7 +113,7 @@ ANSWERS = {
     ),
     "training-deep-networks/3": (
         [138, np.int64(138)],
-        [(139, "the readout"), (137, "One layer short"), (277, "1 + 2/N"), (276, "1 + 2/N")],
+        [(139, "The readout"), (137, "One layer short"), (277, "1 + 2/N")],
     ),
     "why-isometry/2": (
         [26, 26.0, np.int64(26), np.float32(26)],

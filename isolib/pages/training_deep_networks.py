@@ -27,9 +27,9 @@ def learning_curves() -> Explorer:
             k = int(np.nanargmax(order))
             text.append(f"after {step[i]:.0f} steps {starts[k]} leads with {curves[k, i]:.2f}")
         return Frame(
-            [
-                Curve(s, step, c, color=i)
-                for i, (s, c) in enumerate(zip(starts, curves, strict=True))
+            [  # four colours, and ink for the fifth
+                *(Curve(starts[i], step, curves[i], color=i) for i in range(4)),
+                Curve(starts[4], step, curves[4], "theory"),
             ],
             f"{optimiser}, {measure}: " + ", ".join(text) + ".",
             ylim=(0, 1) if accuracy else (0, 2.6),

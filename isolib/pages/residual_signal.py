@@ -47,7 +47,7 @@ def _walk(name, depth, w, *, a=1.0, t0=0.0, cross=True):
 
 
 def _thin(depth):
-    return np.unique(np.linspace(0, depth - 1, 41).round().astype(int))
+    return np.unique(np.linspace(0, depth - 1, 31).round().astype(int))
 
 
 def residual_lengths() -> Explorer:

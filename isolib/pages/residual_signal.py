@@ -93,13 +93,12 @@ def skip_strength() -> Explorer:
 
     def frame(activation, a, t0):
         q, c = _walk(_NAMES[activation], depth, w, a=a, t0=t0)
+        skip = a ** (2.0 * at)
         return Frame(
-            [
-                Curve("length q", at + 1, q[at], "theory"),
-                Curve("skip alone", at + 1, a ** (2.0 * at)),
-            ],
+            [Curve("length q", at + 1, q[at], "theory"), Curve("skip alone", at + 1, skip)],
             f"{activation}, a = {a:g}, input mean {t0:g} of its root mean square: length "
-            f"{q[-1]:.4g} in layer 100, c/a² = {c / a**2:.4f}, skip alone {a**198:.4g}.",
+            f"{q[-1]:.4g} in layer 100, c/a² = {c / a**2:.4f}, skip alone {skip[-1]:.4g}.",
+            ylim=(min(0.5, skip[-1] / 2, q.min() / 2), max(20.0, 2 * q.max(), 2 * skip[-1])),
         )
 
     return Explorer(

@@ -37,7 +37,7 @@ def sizes() -> dict:
     return scale.pick(
         test=dict(depth=6, width=16, steps=4, batch=8, seeds=2, count=64, held=32, probe=32,
                   rates=[1e-3, 1e-2], c=0.5, scan=[0.125]),
-        laptop=dict(depth=50, width=64, steps=300, batch=32, seeds=6, count=12_000, held=500,
+        laptop=dict(depth=50, width=64, steps=200, batch=32, seeds=5, count=12_000, held=500,
                     probe=512, rates=[3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1],
                     c=0.5, scan=[1 / 32, 1 / 8, 2.0]),
         paper=dict(depth=100, width=400, steps=5000, batch=64, seeds=10, count=60_000, held=10_000,

@@ -10,52 +10,50 @@ from isolib.explore import Curve, Explorer, Frame
 
 
 def training_curves() -> Explorer:
-    """Chapter 13: the stored runs, seed by seed averaged, four comparisons of two quantities."""
+    """Chapter 13: the stored runs of one activation, at equal c and at equal σ_w²."""
     run = results.load("residual-training")["data"]
     nets, steps = run["nets"], np.maximum(run["step"], 0.7)  # step 0 has a place on a log axis
-    groups = {
-        "equal": [k for k in nets if k.startswith("equal")],
-        "same": ["equal linear", "equal hard_tanh"] + [k for k in nets if k.startswith("same")],
-        "tanh": [k for k in nets if k.startswith("scan tanh")] + ["equal tanh"],
-        "relu": [k for k in nets if k.startswith("scan relu")] + ["equal relu"],
-        "mean": ["equal relu", "centred relu", "equal sigmoid", "centred sigmoid"],
-    }
+    names = {k.split(" ", 1)[1]: k for k in nets if k.startswith("equal")}
 
-    def frame(group, quantity):
-        members, curves, ends = sorted(groups[group], key=lambda k: nets[k]["c"]), [], []
-        for i, key in enumerate(members):
-            kind, name = key.replace("hard_tanh", "hard tanh").split(" ", 1)
-            label = {
-                "tanh": f"c = {nets[key]['c']:.3g}",
-                "relu": f"c = {nets[key]['c']:.3g}",
-                "mean": f"{name}{', centred' if kind == 'centred' else ''}",
-            }.get(group, name)
-            y = nets[key][quantity].mean(0)
-            curves.append(Curve(label.replace("_", " "), steps, np.nan_to_num(y, nan=9.0),
-                                color=i % 7))  # fmt: skip
-            ends.append((y[-1], label.replace("_", " ")))
-        best = (min if quantity == "loss" else max)(ends)
-        text = f"After {steps[-1]:g} steps the best mean is {best[0]:.3f}, of {best[1]}."
-        return Frame(curves, text, ylim=(0, 3.5) if quantity == "loss" else (0, 1))
+    def frame(name, quantity):
+        first = nets[names[name]]
+        other = nets.get(f"same {name}", first)  # linear and hard tanh have c = ½ either way
+
+        def top(y):
+            return np.nan_to_num(y, nan=9.0)  # a run that diverged is above the picture
+
+        everyone = np.mean([nets[k][quantity].mean(0) for k in names.values()], axis=0)
+        curves = [
+            Curve("equal c", steps, top(first[quantity].mean(0))),
+            Curve("equal σ_w²", steps, top(other[quantity].mean(0)), color=1),
+            Curve("seeds, equal c: lowest", steps, top(first[quantity].min(0)), color=2),
+            Curve("highest", steps, top(first[quantity].max(0)), color=2),
+            Curve("all seven at equal c", steps, top(everyone), "theory"),
+        ]
+        ends = [f"{n[quantity][:, -1].mean():.3f} at c = {n['c']:.3g} (rate {n['rate']:g})"
+                for n in (first, other)]  # fmt: skip
+        return Frame(
+            curves,
+            f"{name.replace('_', ' ')}, after {steps[-1]:g} steps: " + ", ".join(ends) + ".",
+            ylim=(0, 3.5) if quantity == "loss" else (0, 1),
+        )
 
     return Explorer(
         "training-curves",
         "Residual networks of 50 layers, each at its own best rate",
         frame,
         {
-            "group": {"seven at equal c": "equal", "seven at equal σ_w²": "same",
-                      "tanh, four c": "tanh", "ReLU, four c": "relu",
-                      "with and without the mean": "mean"},
+            "name": {k.replace("_", " "): k for k in names},
             "quantity": {"training loss": "loss", "test accuracy": "accuracy"},
         },
-        {"group": "networks", "quantity": "shown"},
+        {"name": "activation", "quantity": "shown"},
         xlim=(0.7, float(steps[-1])),
         ylim=(0, 3.5),
         xlabel="step",
         ylabel="mean over seeds",
         xscale="log",
-        start={"group": 0, "quantity": 0},
-    )  # fmt: skip
+        start={"name": 0, "quantity": 0},
+    )
 
 
 @exercise("residual-training/1")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.deep_training import STARTS, network, pictures, sizes
+from experiments.deep_training import AT_ONCE, STARTS, network, pictures, sizes
 from isolib import results, scale
 from isolib.training import Sweep
 
@@ -18,7 +18,7 @@ def run():
     n = sizes()
     x, y, held, name = pictures(n["count"])
     length = scale.pick(test=8, laptop=900, paper=100_000)
-    found = results.load("deep-training")["data"]
+    found = results.load("deep-training" + ("-paper" if scale.name() == "paper" else ""))["data"]
     out: dict = {"images": name, "starts": PAIR, "steps": length}
     out |= {key: n[key] for key in ("depth", "width", "batch", "count")}
     seeds = range(scale.pick(test=2, laptop=3, paper=5))
@@ -32,7 +32,7 @@ def run():
         ) for seed in seeds]  # fmt: skip
     sweep = Sweep(
         network, runs, x, y, steps=length, optimiser="momentum", batch_size=n["batch"],
-        evaluate=held, log_points=8, shape=["activation"], probe=1024, device=scale.device(),
+        evaluate=held, log_points=8, shape=["activation"], at_once=AT_ONCE, probe=1024, device=scale.device(),
     )  # fmt: skip
     histories = sweep.run()
     shape = (len(PAIR), len(seeds))

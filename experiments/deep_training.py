@@ -21,6 +21,8 @@ STARTS = {
     "ReLU orthogonal, 2": ("relu", "orthogonal", 1.0),
     "ReLU Gaussian, 2": ("relu", "gaussian", 1.0),
 }
+#: networks in one stack; at paper scale eight of them fill a card of 16 GB
+AT_ONCE = scale.pick(test=32, laptop=32, paper=8)
 SEARCH_SEED = 1000  # of the rates; the seeds of the result are others
 
 
@@ -85,7 +87,7 @@ def run():
             ))  # fmt: skip
         sweep = Sweep(
             network, runs, x, y, steps=length, optimiser=optimiser, batch_size=n["batch"],
-            evaluate=evaluate, log_points=points, shape=["activation"], at_once=32, probe=512,
+            evaluate=evaluate, log_points=points, shape=["activation"], at_once=AT_ONCE, probe=512,
             device=scale.device(),
         )  # fmt: skip
         return sweep.run()

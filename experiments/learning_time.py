@@ -11,7 +11,7 @@ import math
 import numpy as np
 import torch
 
-from experiments.deep_training import network, pictures
+from experiments.deep_training import AT_ONCE, network, pictures
 from isolib import scale, spectra, training
 from isolib.training import Sweep
 
@@ -68,7 +68,7 @@ def run():
                 for c in n["shares"] for s in seeds]  # fmt: skip
         sweep = Sweep(
             network, runs, x, y, steps=n["steps"], batch_size=n["batch"], log_points=n["points"],
-            shape=["depth"], at_once=32, probe=256, device=scale.device(),
+            shape=["depth"], at_once=AT_ONCE, probe=256, device=scale.device(),
         )  # fmt: skip
         histories = sweep.run()
         found = np.array([[time_to(p, h.step, h.accuracy) for h in histories] for p in LEVELS])

@@ -32,7 +32,8 @@ def run():
         ) for seed in seeds]  # fmt: skip
     sweep = Sweep(
         network, runs, x, y, steps=length, optimiser="momentum", batch_size=n["batch"],
-        evaluate=held, log_points=8, shape=["activation"], at_once=AT_ONCE, probe=1024, device=scale.device(),
+        evaluate=held, log_points=8, shape=["activation"], at_once=AT_ONCE,
+        probe=1024, device=scale.device(),
     )  # fmt: skip
     histories = sweep.run()
     shape = (len(PAIR), len(seeds))

@@ -46,6 +46,12 @@ def _eye_like(a):
     return torch.eye(a.shape[-1], dtype=a.dtype, device=a.device).expand(*a.shape[:-2], -1, -1)
 
 
+def _off(X):
+    """XᵀX − 1."""
+    gram = X.mT @ X
+    return gram - _eye_like(gram)
+
+
 def tangent(X, Z):
     """The orthogonal projection Z − X(XᵀZ + ZᵀX)/2 of Z onto the tangent space at X.
 
@@ -160,8 +166,9 @@ def cayley_step(X, gradient, lr):
     """(1 + (lr/2)A)⁻¹(1 − (lr/2)A)X with A = GXᵀ − XGᵀ skew: XᵀX is kept, whatever G.
 
     To first order a step of −lr(G − XGᵀX), down the gradient of the canonical metric. For 2k < n
-    the same point comes from a 2k × 2k system. The retraction of a tangent vector ξ is
-    `cayley_step(X, X @ X.mT @ xi / 2 - xi, 1.0)`.
+    the same point comes from a 2k × 2k system. What rounding leaves of XᵀX − 1 is removed by one
+    Newton step Y − Y(YᵀY − 1)/2, or it would add up over thousands of float32 steps. The
+    retraction of a tangent vector ξ is `cayley_step(X, X @ X.mT @ xi / 2 - xi, 1.0)`.
 
     Args:
         X: a frame, shape (n, k), n ≥ k, or (batch, n, k).
@@ -169,7 +176,7 @@ def cayley_step(X, gradient, lr):
         lr: step size, positive.
 
     Raises:
-        ValueError: shapes that disagree, a wide X, nan, lr ≤ 0.
+        ValueError: shapes that disagree, a wide X, an X that is no frame, nan, lr ≤ 0.
 
     Source: Wen and Yin 2013, equations (7), (11) and lemma 4.
 
@@ -179,14 +186,19 @@ def cayley_step(X, gradient, lr):
                 [ 1.,  0.]])
     """
     X, lr = matrix("X", X, tall=True), positive("lr", lr)
-    G, (n, k) = matrix("gradient", gradient, X), X.shape[-2:]
+    # the normal part of G cancels in A; taken out first, it leaves no rounding errors behind
+    G, (n, k) = tangent(X, matrix("gradient", gradient, X)), X.shape[-2:]
+    if (off := _off(X).detach().abs().max()) > 1e-2:
+        raise ValueError(f"X must be a frame, XᵀX = 1, got an entry {off:.3g} off: retract it")
     left, right = torch.cat([G, X], -1), torch.cat([X, -G], -1)
     if 2 * k < n:
         core = right.mT @ left
         move = torch.linalg.solve(_eye_like(core) + lr / 2 * core, right.mT @ X)
-        return X - lr * left @ move
-    A = left @ right.mT
-    return torch.linalg.solve(_eye_like(A) + lr / 2 * A, X - lr / 2 * (A @ X))
+        Y = X - lr * left @ move
+    else:
+        A = left @ right.mT
+        Y = torch.linalg.solve(_eye_like(A) + lr / 2 * A, X - lr / 2 * (A @ X))
+    return Y - Y @ _off(Y) / 2
 
 
 def landing_step(X, gradient, lr, attraction=1.0, radius=0.5):
@@ -212,15 +224,14 @@ def landing_step(X, gradient, lr, attraction=1.0, radius=0.5):
     X, lr = matrix("X", X, tall=True), positive("lr", lr)
     G, pull = matrix("gradient", gradient, X), positive("attraction", attraction)
     radius = in_range("radius", radius, 0, 1, open_lo=True, open_hi=True)
-    gram = X.mT @ X
-    off = gram - _eye_like(gram)
+    off = _off(X)
     distance = off.detach().norm(dim=(-2, -1))
     if (distance > radius * (1 + 1e-6)).any():
         raise ValueError(
             f"X must lie within radius = {radius:g} of the manifold, "
             f"got ‖XᵀX − 1‖_F = {distance.max():.3g}: retract it first"
         )
-    turn = (G @ gram - X @ (G.mT @ X)) / 2
+    turn = (G + G @ off - X @ (G.mT @ X)) / 2
     speed = turn.detach().square().sum((-2, -1)) + (1 + radius) * (pull * distance) ** 2
     # d + η² speed − 2ηλ(1 − ε)d ≤ ε, solved for η
     linear = pull * (1 - radius) * distance

@@ -13,6 +13,7 @@ from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.spectral_universality import universality
+from isolib.pages.stiefel import retraction_errors
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -29,6 +30,7 @@ _IN_ORDER = (
     universality,
     mode_learning,
     spatial_modes,
+    retraction_errors,
 )
 
 #: the browser tests draw each of these and compare with its function

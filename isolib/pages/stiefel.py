@@ -60,7 +60,7 @@ def retraction_errors() -> Explorer:
         },
         {"shape": "shape", "metric": "metric", "share": "share of rotation within the span"},
         xlim=(0.02, 2),
-        ylim=(1e-8, 3),
+        ylim=(1e-7, 3),
         xlabel="step t",
         ylabel="error",
         xscale="log",

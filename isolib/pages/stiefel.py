@@ -65,7 +65,7 @@ def retraction_errors() -> Explorer:
         ylabel="error",
         xscale="log",
         yscale="log",
-        start={"shape": 1, "metric": 0, "share": 2},
+        start={"shape": 1, "metric": 0, "share": 1},
     )
 
 

@@ -87,8 +87,8 @@ class Adam:
             p -= self.rates.view(-1, *[1] * (p.ndim - 1)) * size
 
 
-def run():
-    n, device = sizes(), scale.device()
+def run(**changes):
+    n, device = sizes() | changes, scale.device()
     images = data.images("mnist", flatten=False)
     x, x_test = (torch.as_tensor(a)[:, 0].to(device) for a in (images.x_train, images.x_test))
     y, y_test = (torch.as_tensor(a).to(device) for a in (images.y_train, images.y_test))

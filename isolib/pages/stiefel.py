@@ -37,15 +37,19 @@ def retraction_errors() -> Explorer:
             "polar": lambda v: polar_retraction(X + v),
             "Cayley": lambda v: cayley_step(X, X @ (X.mT @ v) / 2 - v, 1.0),
         }
-        t = np.geomspace(0.02, 2, 15)
+        t = np.geomspace(0.02, 2, 15)  # t[7] = 0.2
         ends = [exponential(X, s * xi, metric) for s in t]
         curves, slopes = [], []
         for i, (name, step) in enumerate(steps.items()):
             error = [(step(s * xi) - end).norm().item() for s, end in zip(t, ends, strict=True)]
             slope = np.polyfit(np.log(t[:4]), np.log(np.maximum(error[:4], 1e-300)), 1)[0]
-            slopes.append(f"{name} {slope:.2f}")
+            slopes.append(f"{name} {slope:.2f}, error {error[7]:.1e} at {t[7]:.1g}")
             curves.append(Curve(name, t, error, color=i))
-        text = f"Slopes at small steps, against the {metric} geodesic: {', '.join(slopes)}."
+        n, k = shape
+        text = (
+            f"{n} × {k}, share {share:g}, against the {metric} geodesic. "
+            f"Slopes at small steps: {'; '.join(slopes)}."
+        )
         return Frame(curves, text)
 
     shapes = {f"{n} × {k}": (n, k) for n, k in ((4, 2), (9, 4), (40, 4))}

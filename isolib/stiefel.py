@@ -178,7 +178,7 @@ def cayley_step(X, gradient, lr):
     Raises:
         ValueError: shapes that disagree, a wide X, an X that is no frame, nan, lr ≤ 0.
 
-    Source: Wen and Yin 2013, equations (7), (11) and lemma 4.
+    Source: Wen and Yin 2013, the update and its low-rank form.
 
     Example:
         >>> cayley_step(torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]]), 1.0)

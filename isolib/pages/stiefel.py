@@ -43,7 +43,7 @@ def retraction_errors() -> Explorer:
         for i, (name, step) in enumerate(steps.items()):
             error = [(step(s * xi) - end).norm().item() for s, end in zip(t, ends, strict=True)]
             slope = np.polyfit(np.log(t[:4]), np.log(np.maximum(error[:4], 1e-300)), 1)[0]
-            slopes.append(f"{name} {slope:.2f}, error {error[7]:.1e} at {t[7]:.1g}")
+            slopes.append(f"{name} {slope:.2f}, error {error[7]:.1e} at t = {t[7]:.1g}")
             curves.append(Curve(name, t, error, color=i))
         n, k = shape
         text = (

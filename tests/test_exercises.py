@@ -266,6 +266,26 @@ ANSWERS = {
             (lambda n: np.sqrt(1 + 2 * n), "second moment"),
         ],
     ),
+    "stiefel/1": (
+        [888, 64 * 16 - 8 * 17],
+        [
+            (1024, "before any constraint"),
+            (768, "fewer than k²"),
+            (904, "counts too"),
+            (2016, "orthogonal group"),
+            (120, "within the span alone"),
+        ],
+    ),
+    "stiefel/2": (
+        [lambda t: 2 * np.arctan(t / 2), lambda t: 2 * float(np.arctan(float(t) / 2))],
+        [
+            (np.arctan, "QR and the polar step"),
+            (lambda t: t, "geodesic"),
+            (lambda t: np.arctan(t / 2), "two factors"),
+            (lambda t: 2 * np.arctan(t), "beside A"),
+            (lambda t: 360 / np.pi * np.arctan(t / 2), "In radians"),
+        ],
+    ),
     "spectral-universality/1": (
         [0.01, np.sqrt(0.1 / 1000)],
         [

@@ -41,7 +41,8 @@ class Sweep:
             with. Runs that agree in them are stacked. Default: all keys but lr, seed, sigma_w2,
             sigma_b2 and weights.
         at_once: the most networks in one stack; memory grows with it.
-        device: where to train; the CPU unless told.
+        device: where to train; the CPU unless told. On a GPU the steps are eager: CUDA graphs and
+            `torch.compile` are not used, and not tried.
 
     Raises:
         ValueError: a run without lr or seed, two equal runs, data that do not fit (as `fit`), a

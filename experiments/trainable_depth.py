@@ -23,26 +23,6 @@ def at_fixed_point(x: np.ndarray, sigma_w2: float) -> np.ndarray:
     return (x * np.sqrt(size / (x**2).mean(1, keepdims=True))).astype(np.float32)
 
 
-def network(inputs, sigma_w2, depth, seed=0, *, width) -> dict:
-    """What a network of the grid is made from."""
-    return dict(
-        depth=depth, width=width, activation="tanh", sigma_w2=float(sigma_w2), sigma_b2=SIGMA_B2,
-        weights="gaussian", inputs=inputs, outputs=10, seed=seed,
-    )  # fmt: skip
-
-
-def train(images, sigma_w2, depth, optimiser, *, steps, width, seed=0) -> training.History:
-    """One network of the grid; `history.accuracy[-1]` is what the figure shows."""
-    net = networks.MLP(
-        **network(images.x_train.shape[1], sigma_w2, depth, seed, width=width),
-        device=scale.device(),
-    )
-    return training.fit(
-        net, at_fixed_point(images.x_train, sigma_w2), images.y_train, optimiser=optimiser,
-        lr=RATES[optimiser], steps=steps, batch_size=64, seed=seed, log_points=2,
-    )  # fmt: skip
-
-
 def run():
     images = data.images("mnist")
     width, steps = scale.pick(test=50, laptop=100, paper=300), scale.pick(
@@ -65,8 +45,14 @@ def run():
     for optimiser, lr in RATES.items():
         accuracy = []
         for w in sigma_w2:
-            runs = [dict(network(images.x_train.shape[1], w, depth, seed, width=width), lr=lr)
-                    for seed in seeds for depth in depths]  # fmt: skip
+            runs = [
+                dict(
+                    depth=depth, width=width, activation="tanh", sigma_w2=w, sigma_b2=SIGMA_B2,
+                    weights="gaussian", inputs=images.x_train.shape[1], outputs=10, seed=seed,
+                    lr=lr,
+                )
+                for seed in seeds for depth in depths
+            ]  # fmt: skip
             histories = training.Sweep(
                 networks.MLP, runs, at_fixed_point(images.x_train, w), images.y_train,
                 optimiser=optimiser, steps=steps, batch_size=64, log_points=2,

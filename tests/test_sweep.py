@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from isolib import sweep, training
-from isolib.networks import MLP
+from isolib.networks import MLP, ResidualMLP
 
 X = torch.randn(300, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 Y = (X[:, 0] > 0).long() + (X[:, 1] > 0).long()
@@ -62,11 +62,17 @@ def doubled(**run):
     return Doubled(**run, dtype=torch.float64)
 
 
-def test_a_network_that_cannot_stack_itself_is_stacked_by_vmap():
+def residual(**run):
+    return ResidualMLP(**run, a=0.9, branch="centred", dtype=torch.float64)
+
+
+@pytest.mark.parametrize("make", [doubled, residual])
+def test_networks_made_from_mlp_are_stacked_as_what_they_are(make):
+    """One with a forward of its own goes through vmap, one with another layer stacks itself."""
     options, runs = dict(steps=20, batch_size=32, evaluate=(X[:50], Y[:50])), grid()
-    for run, ours in zip(runs, training.Sweep(doubled, runs, X, Y, **options).run(), strict=True):
+    for run, ours in zip(runs, training.Sweep(make, runs, X, Y, **options).run(), strict=True):
         lr = run.pop("lr")
-        same(ours, training.fit(doubled(**run), X, Y, lr=lr, seed=run["seed"], **options), 1e-7)
+        same(ours, training.fit(make(**run), X, Y, lr=lr, seed=run["seed"], **options), 1e-7)
 
 
 def broken(**run):

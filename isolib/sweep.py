@@ -205,7 +205,7 @@ def _train(build, runs, data, options, device, tick=None):
         if step < options["steps"]:  # the last pass only measures
             for k, p in stack.items():
                 lr = rate.view(-1, *[1] * (p.ndim - 1))
-                p.detach().sub_(rule(grads[k], state[k], step + 1).mul_(lr))
+                p.detach().sub_(rule(grads.pop(k), state[k], step + 1).mul_(lr))
         if tick:
             tick(1)
     return [(r, training.history_of(rows[i], dead[i])) for i, r in enumerate(runs)]

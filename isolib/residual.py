@@ -164,21 +164,13 @@ def residual_layer(v: float, a: float = 1.0, weights: str = "gaussian") -> Law:
         >>> (residual_layer(0.25) ** 4).singular_values().edges().round(4).tolist()
         [0.16, 3.7225]
     """
-    from isolib.laws import FromS, MarchenkoPastur, PointMass
-    from isolib.laws._arcsine import OrthogonalLayer
+    from isolib.laws import MarchenkoPastur, PointMass
+    from isolib.laws._residual import GaussianLayer, OrthogonalLayer
 
     v, a = positive("v", v), float(finite("a", a))
     if one_of("weights", weights, ("gaussian", "orthogonal")) == "orthogonal":
         return OrthogonalLayer(v, a) if a else PointMass(v)
-    if a == 0:
-        return MarchenkoPastur(variance=v)
-
-    def log_s(z):
-        root = np.sqrt((a**2 + v) ** 2 + 4 * a**2 * v * z + 0j)
-        s = 2 / (a**2 + v * (1 + 2 * z) + root)
-        return np.log(s)
-
-    return FromS(log_s, name=f"residual_layer({v:g}, a={a:g})")
+    return GaussianLayer(v, a) if a else MarchenkoPastur(variance=v)
 
 
 def residual_outlier(

@@ -83,8 +83,8 @@ def test_weights_are_those_of_an_mlp_over_the_root_of_the_depth():
     assert torch.allclose(plain.weight, 3 * res.weight)
 
 
-@pytest.mark.parametrize("a", [1.0, 0.7, -1.2])
-@pytest.mark.parametrize("v", [0.01, 0.5, 4.0])
+@pytest.mark.parametrize("a", [1.0, 0.8, -1.2])  # 0.8² is just above, at and below the v
+@pytest.mark.parametrize("v", [0.01, 0.5, 0.64, 0.66, 4.0])
 def test_one_layer(a, v):
     """KS of one 600 × 600 matrix: (2 + ln N)/N; moments by the free cumulants of a 1 + X."""
     n, rng = 600, np.random.default_rng(0)

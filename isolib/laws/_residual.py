@@ -1,4 +1,4 @@
-"""The laws of one residual layer, a 1 + X: for Gaussian X by its S, for orthogonal X an arcsine."""
+"""The laws of one residual layer a 1 + X: Gaussian X by its S, orthogonal X as an arcsine law."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from isolib.residual import residual, residual_layer
 
 
 def universal_curve(c, points):
-    """(λ, ρ) of the law with S = e^{−c(1+2z)} from the lower edge to the upper; 2·points values."""
+    """(λ, ρ) of the law with S = e^{−c(1+2z)}, lower edge to upper; 2·points values."""
     from scipy.optimize import brentq
 
     def square(eta):  # (x + ½)² on the curve z = x − iη

@@ -52,7 +52,7 @@ class Walker:
         )
         law = spectra.residual(self.c / self.a**2)
         lo, hi = law.singular_values().edges()
-        outlier = s[-1] > 1.15 * hi
+        outlier = s[-1] > hi * (1 + 5 * len(s) ** (-2 / 3))  # five widths of a soft edge
         bulk = s[:-1] if outlier else s
         return {
             "c": self.c, "c_measured": SIGMA_W2 * np.mean(self.slopes), "outlier": outlier,

@@ -175,24 +175,25 @@ def residual_layer(v: float, a: float = 1.0, weights: str = "gaussian") -> Law:
 
 def residual_outlier(
     activation, depth: int, sigma_w2: float, q1: float = 1.0, *, mean: float = 0.0
-) -> np.ndarray:
-    """[t_{l−1} β_l]: how fast the singular value outside the law grows; shape (depth,).
+) -> tuple[np.ndarray, np.ndarray]:
+    """(t, β), each of shape (depth,): what drives one singular value out of the law.
 
-    β_l = √(σ_w²/L) E[z φ'(√q^l z)], t_l = ⟨x^l⟩/rms x^l, for a = 1 and no biases: where the sum is
-    well above 1, ln λ₁ = 2 Σ t_{l−1} β_l + O(1), and one eigenvalue of J Jᵀ lies above the law.
+    β_l = √(σ_w²/L) E[z φ'(√q^l z)] is the rank-one mean of D^l W^l, t_{l−1} = ⟨x⟩/rms x at its
+    input, for a = 1 and no biases. Where Σ t_{l−1} β_l is large, ln λ₁ = 2 Σ t_{l−1} β_l + O(1)
+    for the largest eigenvalue of J Jᵀ. Arguments as for `residual_lengths`.
 
-    Arguments as for `residual_lengths`. Source: chapter 12.
+    Source: this book, chapter 12.
 
     Example:
-        >>> growth = residual_outlier("relu", 1000, 0.5)
-        >>> round(float(2 * growth.sum()), 2)
+        >>> t, beta = residual_outlier("relu", 1000, 0.5)
+        >>> round(float(2 * t @ beta), 2)
         16.37
     """
     act = activations.get(activation)
     lengths = residual_lengths(act, depth, sigma_w2, 0.0, q1, mean=mean)
-    root, m, out = math.sqrt(sigma_w2 / depth), float(mean), []
+    root, m, t, beta = math.sqrt(sigma_w2 / depth), float(mean), [], []
     for q in lengths:
-        beta = root * gaussian_mean(lambda h: h * act.slope(h), q, act.kinks) / math.sqrt(q)
-        out.append(beta * m * root / math.sqrt(q))  # rms x^{l−1} = √q^l / root
+        beta.append(root * gaussian_mean(lambda h: h * act.slope(h), q, act.kinks) / math.sqrt(q))
+        t.append(m * root / math.sqrt(q))  # rms x^{l−1} = √q^l / root
         m += gaussian_mean(act.phi, q, act.kinks)
-    return np.array(out)
+    return np.array(t), np.array(beta)

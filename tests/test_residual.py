@@ -180,8 +180,9 @@ def test_the_outlier_grows_as_its_exponent_says():
     want = 0.5 * math.exp(2 * math.sqrt(0.5 * depth / (2 * math.pi)))
     assert s[0] ** 2 == pytest.approx(want, rel=0.25)
     assert s[1] ** 2 < 1.05 * spectra.residual(0.25).edges()[-1]
-    growth = [2 * residual_outlier("relu", k, 0.5).sum() for k in (400, 1600)]
+    growth = [2 * np.dot(*residual_outlier("relu", k, 0.5)) for k in (400, 1600)]
     assert growth[1] - growth[0] == pytest.approx(
         2 * math.sqrt(0.5 / (2 * math.pi)) * 20, rel=0.01
     )
-    assert abs(residual_outlier("tanh", 50, 0.5, mean=3.0)).max() < 1e-12
+    t, beta = residual_outlier("tanh", 50, 0.5, mean=3.0)
+    assert abs(beta).max() < 1e-12 and t[0] == pytest.approx(0.3)  # ⟨x⁰²⟩ = L/σ_w² = 100

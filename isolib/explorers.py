@@ -12,6 +12,7 @@ from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.residual_isometry import residual_escape, universal_law
+from isolib.pages.residual_signal import residual_lengths, skip_strength
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.spectral_universality import universality
 from isolib.pages.why_isometry import depth_and_conditioning
@@ -30,6 +31,8 @@ _IN_ORDER = (
     universality,
     mode_learning,
     spatial_modes,
+    residual_lengths,
+    skip_strength,
     universal_law,
     residual_escape,
 )

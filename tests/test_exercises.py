@@ -70,6 +70,27 @@ ANSWERS = {
         [np.sqrt(96) / 5, 1.9596],
         [(3.84, "square of it"), (1.8856, "3 × 3"), (2, "Gaussian"), (5, "bound")],
     ),
+    "residual-signal/1": (
+        [0.5 / 1.04, 0.4808],
+        [
+            (0.25, "linear"),
+            (0.5, "ReLU's"),
+            (0.25 / 0.6, "not the slope"),
+            (0.13, "other way round"),
+            (0.6934, "Give σ_w²"),
+            (25 / 0.52, "already in"),
+        ],
+    ),
+    "residual-signal/2": (
+        [lambda n: 0.038 / 0.165 + (1 - 0.038 / 0.165) * 0.835 ** (n - 1)],
+        [
+            (lambda n: 0.835 ** (n - 1), "bias is missing"),
+            (lambda n: 0.038 / 0.165 + (1 - 0.038 / 0.165) * 0.835**n, "first layer"),
+            (lambda n: 0.2 + 0.8 * 0.81 ** (n - 1), "branch is missing"),
+            (lambda n: 0.02 / 0.075 + (1 - 0.02 / 0.075) * 0.925 ** (n - 1), "a² and not a"),
+            (lambda n: 0.835 ** (n - 1) + 0.2 * (1 - 0.835 ** (n - 1)) / 0.165, "anew"),
+        ],
+    ),
     "signal-propagation/1": (
         [0.75 * np.pi, 2.3562],
         [

@@ -13,6 +13,7 @@ from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.residual_isometry import residual_escape, universal_law
 from isolib.pages.residual_signal import residual_lengths, skip_strength
+from isolib.pages.residual_training import training_curves
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.spectral_universality import universality
 from isolib.pages.why_isometry import depth_and_conditioning
@@ -35,6 +36,7 @@ _IN_ORDER = (
     skip_strength,
     universal_law,
     residual_escape,
+    training_curves,
 )
 
 #: the browser tests draw each of these and compare with its function

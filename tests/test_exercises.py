@@ -58,6 +58,24 @@ def bent(outer):
 
 
 ANSWERS = {
+    "residual-training/1": (
+        [2.0**50, 1.1259e15],
+        [
+            (np.exp(50.0), "each layer doubles"),
+            (3.0**50, "half of the time"),
+            (2.0**25, "square it"),
+            (np.e, "factor 1/L"),
+        ],
+    ),
+    "residual-training/2": (
+        [lambda depth: sum(1 / (4 + k) for k in range(int(depth)))],
+        [
+            (lambda depth: sum(1 / (5 + k) for k in range(int(depth))), "before anything"),
+            (lambda depth: sum(1 / (1 + k) for k in range(int(depth))), "mean square 4"),
+            (lambda depth: np.log(1 + depth / 4), "the logarithm"),
+            (lambda depth: sum((4 + k) ** -0.5 for k in range(int(depth))), "divided by √r"),
+        ],
+    ),
     "convolutions/2": (
         [lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3],
         [

@@ -147,6 +147,18 @@ def test_semicircle_plus_signs(v):
         np.testing.assert_allclose(law.edges(), np.array([-1.5, 1.5]) * np.sqrt(3), rtol=1e-12)
 
 
+def test_heights_of_the_curve_do_not_depend_on_the_first_guess():
+    law = Semicircle() + SIGNS
+    # f² solves a quadratic; one side of the guess is unbounded for sums
+    x = np.linspace(-1.6, 1.6, 41)
+    exact = np.sqrt((np.sqrt(16 * x * x + 1) - 2 * x * x - 1) / 2)
+    for off in (1e-6, 1e-3, 0.1):
+        for sign in (1, -1):
+            y = law._engine._height(x + 1, exact * (1 + sign * off) + 1e-9)
+            np.testing.assert_allclose(y, exact, rtol=1e-11, atol=1e-6)
+    assert law.cdf(0.0) == pytest.approx(0.5, abs=1e-13)
+
+
 @pytest.mark.parametrize("r, s", [(1, 1), (0.5, 0.3), (0.5, 2.0), (3.0, 2.0)])
 def test_product_of_two_marchenko_pastur_laws(r, s):
     law = MarchenkoPastur(r) @ MarchenkoPastur(s)

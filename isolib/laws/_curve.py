@@ -77,7 +77,7 @@ class Engine(Inside):
             middle = np.where(np.isinf(hi), 4 * v, np.where(lo > 0, np.sqrt(lo * hi), hi / 16))
             middle = np.where(lo > 0.5 * hi, (lo + hi) / 2, middle)
             done = (abs(t.imag) <= 1e-15 * size) | (abs(new - v) <= 1e-14 * v)
-            done |= hi - lo <= 1e-14 * hi
+            done |= hi <= lo * (1 + 1e-14)
             new = np.where(outside, np.where(done, v, middle), new)
             y[moving] = new
             moving = moving[~done & (new > 1e-16 * min(self.spread, 1e9))]

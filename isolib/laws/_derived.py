@@ -37,12 +37,9 @@ class Image(Law):
         x, w = self.law._quadrature
         return self._f(x), w
 
-    def cdf(self, x):
-        x = self._back(finite("x", x))[0]
-        if self.k > 0:
-            return self.law.cdf(x)
-        jump = sum(w * (x == place) for place, w in self.law.atoms())
-        return np.where(x > self.law._range()[1], 0.0, 1 - self.law.cdf(x) + jump)
+    def _below(self, y):
+        mass = self.law._below(self._back(y)[0])
+        return mass if self.k > 0 else 1 - sum(w for _, w in self.atoms()) - mass
 
     def quantile(self, u):
         return self._f(self.law.quantile(u)) if self.k > 0 else super().quantile(u)

@@ -106,19 +106,12 @@ class FreeLaw(Law):
                 ends[0] = (0.0, ends[0][1])
         return ends
 
-    def density(self, x):
-        x = finite("x", x)
-        rho, inside = np.zeros(x.shape), x > 0 if self.product else np.isfinite(x)
-        t = self._t(x[inside])
-        index, u = self._engine.locate(t)
-        h = self._engine.eq.at(u[:, index >= 0])[2]
-        values = np.zeros(t.shape)
-        values[index >= 0] = self._engine.eq.mass(h)
+    def _density(self, x):
+        index, u = self._engine.locate(self._t(x))
+        h, rho = self._engine.eq.at(u[:, index >= 0])[2], np.zeros(x.shape)
+        rho[index >= 0] = self._engine.eq.mass(h)
         with np.errstate(over="ignore"):  # next to 0 a density may be more than a double
-            rho[inside] = values / x[inside] if self.product else values
-        return rho
-
-    _density = density
+            return rho / x if self.product else rho
 
     @cached_property
     def _quadrature(self):
@@ -127,26 +120,17 @@ class FreeLaw(Law):
         x, w = zip(*columns, strict=True)
         return np.concatenate(x), np.concatenate(w)
 
-    def _mass_below(self, t):
-        """The continuous part's mass at t' < t, for t of any shape."""
-        flat = t.ravel()
-        index, u = self._engine.locate(flat)
-        total = np.zeros(flat.shape)
+    def _below(self, x):
+        positive = x > 0 if self.product else np.isfinite(x)
+        t, total = self._t(x[positive]), np.zeros(x.shape)
+        index, u = self._engine.locate(t)
+        mass = np.zeros(t.shape)
         for i, piece in enumerate(self._engine.pieces):
             here = index == i
-            total[(flat >= piece.ends[1]) & ~here] += piece.mass
-            angle = piece.angle(self._engine.parameter(u, flat)[here])
-            total[here] += piece.cumulative(angle)
-        return total.reshape(t.shape)
-
-    def cdf(self, x):
-        x = finite("x", x)
-        total, inside = np.zeros(x.shape), x > 0 if self.product else np.isfinite(x)
-        below = self._mass_below(self._t(x[inside]))
-        total[inside] = self._engine.mass - below if self.product else below
-        for place, weight in self.atoms():
-            total = total + weight * (x >= place)
-        return np.clip(total, 0.0, 1.0)
+            mass[(t >= piece.ends[1]) & ~here] += piece.mass
+            mass[here] += piece.cumulative(piece.angle(self._engine.parameter(u, t)[here]))
+        total[positive] = self._engine.mass - mass if self.product else mass
+        return total
 
     def quantile(self, u):
         u = levels(u)

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from isolib.laws._series import cosines
+from isolib.laws._series import bisect, cosines
 
 N = 128  # points on a piece
 
@@ -77,12 +77,8 @@ class Piece:
 
     def where(self, f, target):
         """The angles at which f, which increases, reaches each target."""
-        lo, hi = (np.full(target.shape, end) for end in self.angles)
-        for _ in range(60):
-            alpha = (lo + hi) / 2
-            low = f(alpha) < target
-            lo, hi = np.where(low, alpha, lo), np.where(low, hi, alpha)
-        return hi
+        ends = (np.full(target.shape, end) for end in self.angles)
+        return bisect(lambda alpha: f(alpha) >= target, *ends)
 
     def guess(self, t):
         """State at real t inside the piece, by interpolation: w is smooth in α, and α in β."""

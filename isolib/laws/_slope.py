@@ -15,10 +15,10 @@ import math
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from isolib._check import finite, positive
+from isolib._check import positive
 from isolib.laws._base import Law
 from isolib.laws._classical import Atoms
-from isolib.laws._series import cosines, upper_log
+from isolib.laws._series import bisect, cosines, upper_log
 
 REACH = 9.0  # beyond it the normal law has mass 2e-19
 
@@ -104,16 +104,10 @@ class SquaredSlope(Law):
         s, w = self._s[: self._continuous], self._w[: self._continuous]
         return np.maximum((w / (x[:, None] - s)).sum(1).imag / np.pi, 0)
 
-    def cdf(self, x):
-        x = finite("x", x)
-        s, w = self._s[: self._continuous], self._w[: self._continuous]
-        inside = (x > 0) if self._continuous else np.zeros(x.shape, bool)
-        total = np.zeros(x.shape)
+    def _below(self, x):
         # arg(s − x) goes from π where s < x to 0 where s > x
-        total[inside] = (w * np.log(s - x[inside][:, None])).sum(1).imag / np.pi
-        for place, weight in self._fixed:
-            total = total + weight * (x >= place)
-        return np.clip(total, 0, 1)
+        s, w = self._s[: self._continuous], self._w[: self._continuous]
+        return np.where(x > 0, (w * np.log(s - x[..., None])).sum(-1).imag / np.pi, 0)
 
     def _green(self, z):
         flat = np.where(z.imag > 0, z.conj(), z)[..., None]
@@ -198,10 +192,7 @@ def _contour(g, a, b):
     kept = np.flatnonzero(abs(rise) > 1e-12 * abs(rise).max())
     turn = np.flatnonzero(rise[kept[:-1]] * rise[kept[1:]] < 0)
     lo, hi, up = u[kept[turn]], u[kept[turn + 1] + 1], rise[kept[turn]]
-    for _ in range(50):
-        m = (lo + hi) / 2
-        same = whole.turning(m)[0] * up > 0
-        lo, hi = np.where(same, m, lo), np.where(same, hi, m)
+    lo = bisect(lambda m: whole.turning(m)[0] * up <= 0, lo, hi)
     cuts = np.array([a, *lo, b])
     ends = g(cuts) ** 2
     even = a == -b and len(turn) % 2 and (g(u) == g(-u)).all()

@@ -242,6 +242,12 @@ class Law:
     # ---- new laws from old ------------------------------------------------------------------
     def scaled(self, k: float) -> Law:
         """The law of k·X, for a finite k ≠ 0."""
+        k = float(finite("k", k))
+        if k == 0:
+            raise ValueError("k must be a finite number other than 0, got 0")
+        return self._scaled(k)
+
+    def _scaled(self, k):
         return other_module("_derived").Scaled(self, k)
 
     def __add__(self, other) -> Law:

@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib._check import finite
 from isolib.laws._base import Law, points
 from isolib.laws._classical import PointMass
 from isolib.laws._series import free_cumulants, moments_from_cumulants
@@ -49,9 +48,6 @@ class Scaled(Image):
     """The law of k·X + b."""
 
     def __init__(self, law: Law, k: float, b: float = 0.0):
-        k = float(finite("k", k))
-        if k == 0:
-            raise ValueError(f"k must be a finite number other than 0, got {k!r}")
         self.law, self.k, self.b = law, k, b
 
     def __repr__(self):

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib._check import finite, positive_int
+from isolib._check import positive_int
 from isolib.laws._base import Law, levels, points
 from isolib.laws._classical import Bernoulli, PointMass
 from isolib.laws._curve import Engine
@@ -137,17 +137,16 @@ class FreeLaw(Law):
         # atoms and pieces from left to right, each with its mass
         parts = [(x, w, None) for x, w in self.atoms()]
         parts += [(self._place(piece.t[0]), piece.mass, piece) for piece in self._engine.pieces]
-        parts.sort(key=lambda part: part[0])
-        reached = np.cumsum([w for _, w, _ in parts])
-        which = np.minimum(np.searchsorted(reached, u, side="left"), len(parts) - 1)
-        x = np.array([place for place, _, _ in parts])[which]
-        for i, (_, mass, piece) in enumerate(parts):
-            here = which == i
+        lo, hi = self._range()
+        x, below = np.where(u > 0, hi, lo), 0.0
+        for place, mass, piece in sorted(parts, key=lambda part: part[0]):
+            here = (below < u) & (u <= below + mass)
+            x[here] = place
             if piece is not None and here.any():
-                below = np.clip(u[here] - (reached[i] - mass), 0, mass)
-                t = self._engine.at_mass(piece, mass - below if self.product else below)
-                x[here] = self._place(t)
-        return np.where(u == 0, self._range()[0], x)
+                rest = below + mass - u[here] if self.product else u[here] - below
+                x[here] = self._place(self._engine.at_mass(piece, rest))
+            below += mass
+        return x
 
     # ---- transforms -------------------------------------------------------------------------
     def _green(self, z):
@@ -181,10 +180,8 @@ class FreeSum(FreeLaw):
         c = [n * free_cumulants(law.moments(k)) for law, n in self.parts.items()]
         return moments_from_cumulants(np.sum(c, 0) + self.number * (np.arange(k) == 0))
 
-    def scaled(self, k):
-        k = float(finite("k", k))
-        parts = {law.scaled(k): n for law, n in self.parts.items()}  # refuses k = 0
-        return FreeSum(parts, k * self.number)
+    def _scaled(self, k):
+        return FreeSum({law.scaled(k): n for law, n in self.parts.items()}, k * self.number)
 
     def _above(self, z):
         h, slope = self._engine.solve(z)
@@ -219,9 +216,8 @@ class FreeProduct(FreeLaw):
     def moments(self, k):
         return moments_from_log_s(self._log_s_series(positive_int("k", k)))
 
-    def scaled(self, k):
-        k = float(finite("k", k))
-        return FreeProduct(self.parts, self.number + math.log(k)) if k > 0 else super().scaled(k)
+    def _scaled(self, k):
+        return FreeProduct(self.parts, self.number + math.log(k)) if k > 0 else super()._scaled(k)
 
     def _above(self, lam):
         low = lam.conj()  # D is where −log λ has Im > 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.polynomial import chebyshev
+from numpy.polynomial import Chebyshev
 
 from isolib._check import positive
 from isolib.laws._base import Law
@@ -141,10 +141,10 @@ class _Smooth:
     """
 
     def __init__(self, g, a, b):
-        self.middle, self.half = (a + b) / 2, (b - a) / 2
+        middle, half = (a + b) / 2, (b - a) / 2
         for n in (64, 128, 256, 512, 1024, 2048, 4096):
             theta = np.pi * (np.arange(n) + 0.5) / n
-            value = g(self.middle + self.half * np.cos(theta))
+            value = g(middle + half * np.cos(theta))
             one_sign = value.min() > 0 or value.max() < 0
             value = np.log(abs(value)) if one_sign else value
             c = cosines(value)
@@ -154,22 +154,19 @@ class _Smooth:
         else:
             raise ValueError(f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks")
         c = c[: 1 + np.flatnonzero(abs(c) > max(4 * noise, 1e-16 * size))[-1]]
-        self.series = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
+        self.series = Chebyshev(c, [a, b])
+        self.slopes = self.series.deriv(), self.series.deriv(2)
         self.log, self.tiny = one_sign, 1e-18 * size**2
-        self.strip = self.half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
-
-    def _values(self, z, k):
-        u = (z - self.middle) / self.half
-        return [chebyshev.chebval(u, p) / self.half**i for i, p in enumerate(self.series[:k])]
+        self.strip = half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
 
     def square(self, z):
         """s = φ'²."""
-        (v,) = self._values(z, 1)
+        v = self.series(z)
         return np.exp(2 * v) if self.log else v * v
 
     def turning(self, x):
         """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
-        v, v1, v2 = self._values(x, 3)
+        v, v1, v2 = self.series(x), *(f(x) for f in self.slopes)
         if self.log:
             return 2 * v1, 2 * v2
         size = v * v + self.tiny

@@ -790,6 +790,7 @@ BAD = [
     (lambda: (MarchenkoPastur() ** 2).r_transform(0.5), r"r_transform.*not invertible at"),
     (lambda: MultiplicativeBrownian(-1), r"c must be at least 0 and finite, got -1"),
     (lambda: SquaredSlope("tanh", 0), r"q must be positive and finite, got 0"),
+    (lambda: SquaredSlope("erf", 100), r"q is too large for SquaredSlope\('erf', q=100\).*mass"),
     (lambda: SquaredSlope("tahn", 1), r"Did you mean 'tanh'"),
     (lambda: FromS(3), r"log_s must be a function of z, got 3"),
     (lambda: FromS(lambda z: 3.0), r"log_s must keep the shape of z"),

@@ -176,7 +176,7 @@ class Engine(Inside):
             u = np.concatenate([piece.u[0] for piece in todo])
             self.seen = u.real, np.maximum(u.imag, 1e-6 * self.seen[1][0])
         kept = [piece for piece in todo if abs(piece.mass) > NOTHING]
-        done = cut(kept)
+        done = cut(kept, any(abs(weight) < 1e-12 for _, weight in self.meetings))
         total = self.atoms + sum(piece.mass for piece in done)
         if not abs(total - 1) < 1e-6:
             raise ValueError(f"{self.name}: the mass is {total:.9g}, not 1")

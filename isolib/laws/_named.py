@@ -141,18 +141,17 @@ class _Given(_Factor):
         slope[away] = -np.polyval(np.polyder(c[::-1]), 1 / z[away]) / z[away] ** 2
         return value, slope
 
-    def _circle(self, radius, n=64, inverse=False):
-        """log S on a circle about 0, or about ∞ in 1/z, from its upper half."""
-        point = radius * np.exp(1j * np.pi * (2 * np.arange(n // 2) + 1) / n)
-        z = 1 / point.conj() if inverse else point
-        value = self._log_s(z, 1 + z)[0]
-        return point, value.conj() if inverse else value
-
     def _power_series(self, radii, inverse=False):
-        """(radius, coefficients) of log S as a power series in z or 1/z; zeros if it is none."""
+        """(radius, coefficients) of log S as a power series in z or 1/z; zeros if it is none.
+
+        From log S on the upper half of a circle about 0, or about ∞ in 1/z.
+        """
+        turn = np.exp(1j * np.pi * (np.arange(32) + 0.5) / 32)
         for radius in radii:
-            point, value = self._circle(radius, inverse=inverse)
-            a = np.array([(value * (point / radius) ** -j).real.mean() for j in range(-31, 32)])
+            z = turn / radius if inverse else turn * radius
+            value = self._log_s(z, 1 + z)[0]
+            value = value.conj() if inverse else value
+            a = np.array([(value * turn**-j).real.mean() for j in range(-31, 32)])
             if max(abs(a[:31]).max(), abs(a[-8:]).max()) < 1e-12 * (1 + abs(a).max()):
                 return radius, a[31:55] / radius ** np.arange(24)
         return 0.0, np.zeros(24)

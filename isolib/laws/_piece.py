@@ -88,13 +88,17 @@ class Piece:
         return u  # an open piece goes on in a straight line: λ is a power of e^w near 0
 
 
-def cut(pieces):
-    """The pieces, cut in two until each is smooth, or rough by rounding."""
+def cut(pieces, touches):
+    """The pieces, cut in two until each is smooth, or rough by rounding.
+
+    touches: whether the curve meets a pole of Φ, where t' is 0 and rounding can be large.
+    """
     done = []
     while pieces and len(done) + len(pieces) < 100:  # the roughest first
         piece = pieces.pop(max(range(len(pieces)), key=lambda i: pieces[i].rough))
         halves = piece.halves() if piece.rough > 5e-11 else []
-        if halves and sum(half.rough for half in halves) < 0.9 * piece.rough:
+        worth = 0.9 if piece.rough < 1e-9 or touches else np.inf
+        if halves and sum(half.rough for half in halves) < worth * piece.rough:
             pieces += halves
         else:
             done.append(piece)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.polynomial import Chebyshev
+from numpy.polynomial import chebyshev
 
 from isolib._check import positive
 from isolib.laws._base import Law
@@ -45,7 +45,7 @@ class SquaredSlope(Law):
         root = math.sqrt(self.q)
         kinks = [k / root for k in self.activation.kinks if abs(k / root) < REACH]
         ends = [-REACH, *kinks, REACH]
-        fixed, self._range_of, parts, self._turns = {}, [], [], []
+        fixed, self._range_of, parts, self._turns = {}, [], [[np.empty(0)] * 4], []
         for a, b in zip(ends[:-1], ends[1:], strict=True):
             z = (a + b) / 2 - (b - a) / 2 * np.cos(np.pi * (np.arange(33) + 0.5) / 33)
             g = self.activation.slope(root * z)
@@ -62,15 +62,15 @@ class SquaredSlope(Law):
                 self._turns.extend(turns)
         self._fixed = sorted((x, w) for x, w in fixed.items() if w > 0)
         total = math.fsum(w for _, w in self._fixed)
-        if not parts:
+        if not self._range_of:
             self._fixed = [(x, w / total) for x, w in self._fixed]
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [
-            np.empty(0)
-        ] * 4
-        s, w, *self._quadrature = columns
+        s, w, *self._quadrature = map(np.concatenate, zip(*parts, strict=True))
         self._s = np.concatenate([s, [x for x, _ in self._fixed]]).astype(complex)
         self._w = np.concatenate([w, [w for _, w in self._fixed]]).astype(complex)
-        self._continuous = len(s)
+        self._continuous, mass = len(s), self._w.sum().real
+        # where q is large, s may be so small that it is no double, or nodes be too far apart
+        if not (abs(mass - 1) <= 1e-7 and np.isfinite(s).all()):
+            raise ValueError(f"q is too large for {self!r}: the mass is {mass:.9g}, not 1")
 
     def __repr__(self):
         return f"SquaredSlope({self.activation.name!r}, q={self.q:g})"
@@ -106,8 +106,9 @@ class SquaredSlope(Law):
 
     def _below(self, x):
         # arg(s − x) goes from π where s < x to 0 where s > x
-        s, w = self._s[: self._continuous], self._w[: self._continuous]
-        return np.where(x > 0, (w * np.log(s - x[..., None])).sum(-1).imag / np.pi, 0)
+        off = self._s[: self._continuous] - x[..., None]
+        logs = np.log(np.where(off == 0, 1e-300, off))
+        return np.where(x > 0, (logs @ self._w[: self._continuous]).imag / np.pi, 0)
 
     def _green(self, z):
         flat = np.where(z.imag > 0, z.conj(), z)[..., None]
@@ -141,10 +142,10 @@ class _Smooth:
     """
 
     def __init__(self, g, a, b):
-        middle, half = (a + b) / 2, (b - a) / 2
+        self.middle, self.half = (a + b) / 2, (b - a) / 2
         for n in (64, 128, 256, 512, 1024, 2048, 4096):
             theta = np.pi * (np.arange(n) + 0.5) / n
-            value = g(middle + half * np.cos(theta))
+            value = g(self.middle + self.half * np.cos(theta))
             one_sign = value.min() > 0 or value.max() < 0
             value = np.log(abs(value)) if one_sign else value
             c = cosines(value)
@@ -154,19 +155,24 @@ class _Smooth:
         else:
             raise ValueError(f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks")
         c = c[: 1 + np.flatnonzero(abs(c) > max(4 * noise, 1e-16 * size))[-1]]
-        self.series = Chebyshev(c, [a, b])
-        self.slopes = self.series.deriv(), self.series.deriv(2)
+        self.series = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
         self.log, self.tiny = one_sign, 1e-18 * size**2
-        self.strip = half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
+        self.strip = self.half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
+
+    def _values(self, z, k):
+        # from the middle, not by NumPy's affine map, whose rounding is felt where kinks are fixed
+        u = (z - self.middle) / self.half
+        return [chebyshev.chebval(u, p) / self.half**i for i, p in enumerate(self.series[:k])]
 
     def square(self, z):
         """s = φ'²."""
-        v = self.series(z)
-        return np.exp(2 * v) if self.log else v * v
+        (v,) = self._values(z, 1)
+        with np.errstate(over="ignore"):  # found by `SquaredSlope`
+            return np.exp(2 * v) if self.log else v * v
 
     def turning(self, x):
         """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
-        v, v1, v2 = self.series(x), *(f(x) for f in self.slopes)
+        v, v1, v2 = self._values(x, 3)
         if self.log:
             return 2 * v1, 2 * v2
         size = v * v + self.tiny

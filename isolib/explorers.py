@@ -11,6 +11,8 @@ from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
+from isolib.pages.residual_signal import residual_lengths, skip_strength
+from isolib.pages.residual_training import training_curves
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.spectral_universality import universality
 from isolib.pages.why_isometry import depth_and_conditioning
@@ -29,6 +31,9 @@ _IN_ORDER = (
     universality,
     mode_learning,
     spatial_modes,
+    residual_lengths,
+    skip_strength,
+    training_curves,
 )
 
 #: the browser tests draw each of these and compare with its function

@@ -58,6 +58,24 @@ def bent(outer):
 
 
 ANSWERS = {
+    "residual-training/1": (
+        [2.0**50, 1.1259e15],
+        [
+            (np.exp(50.0), "each layer doubles"),
+            (3.0**50, "half of the time"),
+            (2.0**25, "square it"),
+            (np.e, "factor 1/L"),
+        ],
+    ),
+    "residual-training/2": (
+        [lambda depth: sum(1 / (4 + k) for k in range(int(depth)))],
+        [
+            (lambda depth: sum(1 / (5 + k) for k in range(int(depth))), "before anything"),
+            (lambda depth: sum(1 / (1 + k) for k in range(int(depth))), "mean square 4"),
+            (lambda depth: np.log(1 + depth / 4), "the logarithm"),
+            (lambda depth: sum((4 + k) ** -0.5 for k in range(int(depth))), "divided by √r"),
+        ],
+    ),
     "convolutions/2": (
         [lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3],
         [
@@ -69,6 +87,27 @@ ANSWERS = {
     "convolutions/4": (
         [np.sqrt(96) / 5, 1.9596],
         [(3.84, "square of it"), (1.8856, "3 × 3"), (2, "Gaussian"), (5, "bound")],
+    ),
+    "residual-signal/1": (
+        [0.5 / 1.04, 0.4808],
+        [
+            (0.25, "linear"),
+            (0.5, "ReLU's"),
+            (0.25 / 0.6, "not the slope"),
+            (0.13, "other way round"),
+            (0.6934, "Give σ_w²"),
+            (25 / 0.52, "already in"),
+        ],
+    ),
+    "residual-signal/2": (
+        [lambda n: 0.038 / 0.165 + (1 - 0.038 / 0.165) * 0.835 ** (n - 1)],
+        [
+            (lambda n: 0.835 ** (n - 1), "bias is missing"),
+            (lambda n: 0.038 / 0.165 + (1 - 0.038 / 0.165) * 0.835**n, "first layer"),
+            (lambda n: 0.2 + 0.8 * 0.81 ** (n - 1), "branch is missing"),
+            (lambda n: 0.02 / 0.075 + (1 - 0.02 / 0.075) * 0.925 ** (n - 1), "a² and not a"),
+            (lambda n: 0.835 ** (n - 1) + 0.2 * (1 - 0.835 ** (n - 1)) / 0.165, "anew"),
+        ],
     ),
     "signal-propagation/1": (
         [0.75 * np.pi, 2.3562],

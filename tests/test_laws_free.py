@@ -94,7 +94,9 @@ def _residual(z, v, a):
     return middle + np.sqrt((a * a + v) ** 2 + 4 * a * a * v * z)
 
 
-@pytest.mark.parametrize("p, n", [(0.5, 4), (0.9, 3), (0.99, 10), (0.6827, 20), (0.5, 2)])
+@pytest.mark.parametrize(
+    "p, n", [(0.5, 4), (0.9, 3), (0.99, 10), (0.6827, 20), (0.5, 2), (0.75, 4), (0.95, 20)]
+)
 def test_powers_of_a_projection(p, n):
     law = Bernoulli(p) ** n
     right(law, *sine_form(n, p))

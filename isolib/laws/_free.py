@@ -72,6 +72,13 @@ class FreeLaw(Law):
         kind = Engine if len(legs) < 2 else Tracked
         return kind(equation, atoms, self._meetings, repr(self))
 
+    def _t(self, x):
+        return -np.log(x) if self.product else x
+
+    def _place(self, t):
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(-t) if self.product else t
+
     # ---- atoms ------------------------------------------------------------------------------
     @cached_property
     def _meetings(self):
@@ -170,12 +177,6 @@ class FreeSum(FreeLaw):
     [-2.0, 2.0]
     """
 
-    def _place(self, t):
-        return t
-
-    def _t(self, x):
-        return x
-
     def moments(self, k):
         c = [n * free_cumulants(law.moments(k)) for law, n in self.parts.items()]
         return moments_from_cumulants(np.sum(c, 0) + self.number * (np.arange(k) == 0))
@@ -205,13 +206,6 @@ class FreeProduct(FreeLaw):
     """
 
     product = True
-
-    def _place(self, t):
-        with np.errstate(over="ignore", under="ignore"):
-            return np.exp(-t)
-
-    def _t(self, x):
-        return -np.log(x)
 
     def moments(self, k):
         return moments_from_log_s(self._log_s_series(positive_int("k", k)))

@@ -15,6 +15,8 @@ from isolib.pages.residual_signal import residual_lengths, skip_strength
 from isolib.pages.residual_training import training_curves
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.spectral_universality import universality
+from isolib.pages.stiefel import retraction_errors
+from isolib.pages.training_deep_networks import learning_curves
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -30,10 +32,12 @@ _IN_ORDER = (
     network_spectrum,
     universality,
     mode_learning,
+    learning_curves,
     spatial_modes,
     residual_lengths,
     skip_strength,
     training_curves,
+    retraction_errors,
 )
 
 #: the browser tests draw each of these and compare with its function

@@ -140,6 +140,20 @@ ANSWERS = {
         ],
     ),
     "linear-dynamics/4": ([9], [(8, "below ten"), (10, "one layer earlier")]),
+    "training-deep-networks/2": (
+        [lambda depth: 2 / (1.2**4 * 10 * depth)],
+        [
+            (lambda depth: 2 / (1.2**3 * 10 * depth), "not yet squared"),
+            (lambda depth: 2 / (1.2**2 * 10 * depth), "Both bounds"),
+            (lambda depth: 2 / (1.2**4 * 0.025 * depth), "is N q"),
+            (lambda depth: 1 / (1.2**4 * 10 * depth), "half of it"),
+            (lambda depth: 2 / (1.2**4 * 10) + 0 * depth, "sum over L layers"),
+        ],
+    ),
+    "training-deep-networks/3": (
+        [138, np.int64(138)],
+        [(139, "The readout"), (137, "One layer short"), (277, "1 + 2/N")],
+    ),
     "why-isometry/2": (
         [26, 26.0, np.int64(26), np.float32(26)],
         [
@@ -250,6 +264,26 @@ ANSWERS = {
             (lambda n: np.sqrt(2 * np.e * n), "leading term"),
             (lambda n: top_of_gaussian_relu(n) * 2 ** (-n / 2), "weights are missing"),
             (lambda n: np.sqrt(1 + 2 * n), "second moment"),
+        ],
+    ),
+    "stiefel/1": (
+        [888, 64 * 16 - 8 * 17],
+        [
+            (1024, "before any constraint"),
+            (768, "fewer than k²"),
+            (904, "counts too"),
+            (2016, "orthogonal group"),
+            (120, "within the span alone"),
+        ],
+    ),
+    "stiefel/2": (
+        [lambda t: 2 * np.arctan(t / 2), lambda t: 2 * float(np.arctan(float(t) / 2))],
+        [
+            (np.arctan, "QR and the polar step"),
+            (lambda t: t, "geodesic"),
+            (lambda t: np.arctan(t / 2), "two factors"),
+            (lambda t: 2 * np.arctan(t), "beside A"),
+            (lambda t: 360 / np.pi * np.arctan(t / 2), "In radians"),
         ],
     ),
     "spectral-universality/1": (

@@ -94,7 +94,9 @@ def _residual(z, v, a):
     return middle + np.sqrt((a * a + v) ** 2 + 4 * a * a * v * z)
 
 
-@pytest.mark.parametrize("p, n", [(0.5, 4), (0.9, 3), (0.99, 10), (0.6827, 20), (0.5, 2)])
+@pytest.mark.parametrize(
+    "p, n", [(0.5, 4), (0.9, 3), (0.99, 10), (0.6827, 20), (0.5, 2), (0.75, 4), (0.95, 20)]
+)
 def test_powers_of_a_projection(p, n):
     law = Bernoulli(p) ** n
     right(law, *sine_form(n, p))
@@ -145,6 +147,18 @@ def test_semicircle_plus_signs(v):
     assert len(law.support()) == (2 if v < 1 else 1)
     if v == 1:
         np.testing.assert_allclose(law.edges(), np.array([-1.5, 1.5]) * np.sqrt(3), rtol=1e-12)
+
+
+def test_heights_of_the_curve_do_not_depend_on_the_first_guess():
+    law = Semicircle() + SIGNS
+    # f² solves a quadratic; one side of the guess is unbounded for sums
+    x = np.linspace(-1.6, 1.6, 41)
+    exact = np.sqrt((np.sqrt(16 * x * x + 1) - 2 * x * x - 1) / 2)
+    for off in (1e-6, 1e-3, 0.1):
+        for sign in (1, -1):
+            y = law._engine._height(x + 1, exact * (1 + sign * off) + 1e-9)
+            np.testing.assert_allclose(y, exact, rtol=1e-11, atol=1e-6)
+    assert law.cdf(0.0) == pytest.approx(0.5, abs=1e-11)
 
 
 @pytest.mark.parametrize("r, s", [(1, 1), (0.5, 0.3), (0.5, 2.0), (3.0, 2.0)])
@@ -778,6 +792,7 @@ BAD = [
     (lambda: (MarchenkoPastur() ** 2).r_transform(0.5), r"r_transform.*not invertible at"),
     (lambda: MultiplicativeBrownian(-1), r"c must be at least 0 and finite, got -1"),
     (lambda: SquaredSlope("tanh", 0), r"q must be positive and finite, got 0"),
+    (lambda: SquaredSlope("erf", 100), r"q is too large for SquaredSlope\('erf', q=100\).*mass"),
     (lambda: SquaredSlope("tahn", 1), r"Did you mean 'tanh'"),
     (lambda: FromS(3), r"log_s must be a function of z, got 3"),
     (lambda: FromS(lambda z: 3.0), r"log_s must keep the shape of z"),

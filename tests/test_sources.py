@@ -407,9 +407,10 @@ def test_isolib_is_small():
     library = [path for path in MODULES if path.parent.name != "pages"]
     total = sum(map(code_lines, library))
     print(f"isolib: {total} lines of code in {len(library)} modules")
-    # the aim is 2,500 in all: the law engine is twice what it was meant to be, and must shrink
-    assert sum(code_lines(path) for path in library if path.parent.name == "laws") <= 1550
-    assert total <= 4020
+    # the aim is 2,500 in all: laws with several coordinates, curves that touch the axis and slopes
+    # without a closed S keep the law engine above the 1,000 it was meant to have
+    assert sum(code_lines(path) for path in library if path.parent.name == "laws") <= 1455
+    assert total <= 3910
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))

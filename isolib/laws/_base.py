@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 
 from isolib._check import finite, in_range, positive_int
-from isolib.laws._series import cosines, log_s_from_moments, upper_log
+from isolib.laws._series import bisect, cosines, log_s_from_moments, upper_log
 
 
 def points(name: str, z) -> np.ndarray:
@@ -97,29 +97,30 @@ class Law:
         series = [cosines(slope) for slope in slopes]
         return [a[: 1 + np.flatnonzero(abs(a) > 1e-16 * abs(a).max())[-1]] for a in series]
 
-    def cdf(self, x):
-        """P(X ≤ x) at real points x; an array shaped like x, right-continuous at atoms."""
-        x = finite("x", x)
+    def _below(self, x):
+        """The continuous part's mass below real points x."""
         total = np.zeros(x.shape)
         for (lo, hi), a in zip(self.support(), self._cosines, strict=True):
             theta = 2 * np.arcsin(np.sqrt(np.clip((x - lo) / (hi - lo), 0, 1)))
             waves = np.append(a[:0:-1] / np.arange(len(a) - 1, 0, -1), 0)
             total += a[0] * theta + np.polyval(waves, np.exp(1j * theta)).imag
+        return total
+
+    def cdf(self, x):
+        """P(X ≤ x) at real points x; an array shaped like x, right-continuous at atoms."""
+        x = finite("x", x)
+        total = self._below(x)
         for place, weight in self.atoms():
-            total += weight * (x >= place)
-        return np.clip(total, 0.0, 1.0)
+            total = total + weight * (x >= place)
+        return np.where(x < self._range()[0], 0.0, np.clip(total, 0.0, 1.0))
 
     def quantile(self, u):
         """The smallest x with P(X ≤ x) ≥ u, for u in [0, 1]; an array shaped like u."""
         u = levels(u)
         lo, hi = self._range()
-        below, above = np.full(u.shape, lo), np.full(u.shape, hi)
-        for _ in range(80):  # halving the whole range 80 times ends below float spacing
-            middle = (below + above) / 2
-            reached = self.cdf(middle) >= u
-            above = np.where(reached, middle, above)
-            below = np.where(reached, below, middle)
-        return np.where(self.cdf(lo) >= u, lo, above)
+        # halving the whole range 80 times ends below float spacing
+        x = bisect(lambda x: self.cdf(x) >= u, np.full(u.shape, lo), np.full(u.shape, hi), 80)
+        return np.where(self.cdf(lo) >= u, lo, x)
 
     # ---- moments ----------------------------------------------------------------------------
     def _integrate(self, f) -> np.ndarray:
@@ -241,6 +242,12 @@ class Law:
     # ---- new laws from old ------------------------------------------------------------------
     def scaled(self, k: float) -> Law:
         """The law of k·X, for a finite k ≠ 0."""
+        k = float(finite("k", k))
+        if k == 0:
+            raise ValueError("k must be a finite number other than 0, got 0")
+        return self._scaled(k)
+
+    def _scaled(self, k):
         return other_module("_derived").Scaled(self, k)
 
     def __add__(self, other) -> Law:

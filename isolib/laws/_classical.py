@@ -8,7 +8,7 @@ import numpy as np
 
 from isolib._check import finite, in_range, positive, positive_int
 from isolib.laws._base import Law
-from isolib.laws._series import upper_log
+from isolib.laws._series import moments_from_cumulants, upper_log
 
 
 class Semicircle(Law):
@@ -42,13 +42,10 @@ class Semicircle(Law):
         return [(-radius, radius)]
 
     def moments(self, k):
-        catalan = [math.comb(j, j // 2) / (j // 2 + 1) for j in range(1, positive_int("k", k) + 1)]
-        power = [self.v ** (j // 2) * (j % 2 == 0) for j in range(1, k + 1)]
-        return np.array(catalan) * np.array(power)
+        return moments_from_cumulants(self.v * (np.arange(positive_int("k", k)) == 1))
 
-    def scaled(self, k):
-        k = float(finite("k", k))
-        return Semicircle(self.v * k * k) if k else super().scaled(k)
+    def _scaled(self, k):
+        return Semicircle(self.v * k * k)
 
 
 class MarchenkoPastur(Law):
@@ -101,14 +98,11 @@ class MarchenkoPastur(Law):
         return [(0.0, 1 - 1 / self.r)] if self.r > 1 else []
 
     def moments(self, k):
-        def narayana(j):
-            return [math.comb(j, i) * math.comb(j - 1, i) * self.r**i / (i + 1) for i in range(j)]
+        powers = np.arange(positive_int("k", k))
+        return moments_from_cumulants(self.v * (self.r * self.v) ** powers)
 
-        return np.array([self.v**j * sum(narayana(j)) for j in range(1, positive_int("k", k) + 1)])
-
-    def scaled(self, k):
-        k = float(finite("k", k))
-        return MarchenkoPastur(self.r, self.v * k) if k > 0 else super().scaled(k)
+    def _scaled(self, k):
+        return MarchenkoPastur(self.r, self.v * k) if k > 0 else super()._scaled(k)
 
 
 class Atoms(Law):
@@ -159,9 +153,8 @@ class Atoms(Law):
             return [(Atoms(self.x - self.x[0], self.w), 1), (PointMass(self.x[0]), 1)]
         return [(self, 1)]
 
-    def scaled(self, k):
-        k = float(finite("k", k))
-        return Atoms(self.x * k, self.w) if k else super().scaled(k)
+    def _scaled(self, k):
+        return Atoms(self.x * k, self.w)
 
     def _leg(self, w, product):
         # Φ is log(N/D) or −N/D with N = Σ w x f and D = Σ w f, f = 1/(1 − x e^w) or 1/(x − w).

@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib._check import finite
 from isolib.laws._base import Law, points
 from isolib.laws._classical import PointMass
 from isolib.laws._series import free_cumulants, moments_from_cumulants
@@ -37,12 +36,9 @@ class Image(Law):
         x, w = self.law._quadrature
         return self._f(x), w
 
-    def cdf(self, x):
-        x = self._back(finite("x", x))[0]
-        if self.k > 0:
-            return self.law.cdf(x)
-        jump = sum(w * (x == place) for place, w in self.law.atoms())
-        return np.where(x > self.law._range()[1], 0.0, 1 - self.law.cdf(x) + jump)
+    def _below(self, y):
+        mass = self.law._below(self._back(y)[0])
+        return mass if self.k > 0 else 1 - sum(w for _, w in self.atoms()) - mass
 
     def quantile(self, u):
         return self._f(self.law.quantile(u)) if self.k > 0 else super().quantile(u)
@@ -52,9 +48,6 @@ class Scaled(Image):
     """The law of k·X + b."""
 
     def __init__(self, law: Law, k: float, b: float = 0.0):
-        k = float(finite("k", k))
-        if k == 0:
-            raise ValueError(f"k must be a finite number other than 0, got {k!r}")
         self.law, self.k, self.b = law, k, b
 
     def __repr__(self):

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib._check import finite, positive_int
+from isolib._check import positive_int
 from isolib.laws._base import Law, levels, points
 from isolib.laws._classical import Bernoulli, PointMass
 from isolib.laws._curve import Engine
@@ -72,6 +72,13 @@ class FreeLaw(Law):
         kind = Engine if len(legs) < 2 else Tracked
         return kind(equation, atoms, self._meetings, repr(self))
 
+    def _t(self, x):
+        return -np.log(x) if self.product else x
+
+    def _place(self, t):
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(-t) if self.product else t
+
     # ---- atoms ------------------------------------------------------------------------------
     @cached_property
     def _meetings(self):
@@ -106,19 +113,12 @@ class FreeLaw(Law):
                 ends[0] = (0.0, ends[0][1])
         return ends
 
-    def density(self, x):
-        x = finite("x", x)
-        rho, inside = np.zeros(x.shape), x > 0 if self.product else np.isfinite(x)
-        t = self._t(x[inside])
-        index, u = self._engine.locate(t)
-        h = self._engine.eq.at(u[:, index >= 0])[2]
-        values = np.zeros(t.shape)
-        values[index >= 0] = self._engine.eq.mass(h)
+    def _density(self, x):
+        index, u = self._engine.locate(self._t(x))
+        h, rho = self._engine.eq.at(u[:, index >= 0])[2], np.zeros(x.shape)
+        rho[index >= 0] = self._engine.eq.mass(h)
         with np.errstate(over="ignore"):  # next to 0 a density may be more than a double
-            rho[inside] = values / x[inside] if self.product else values
-        return rho
-
-    _density = density
+            return rho / x if self.product else rho
 
     @cached_property
     def _quadrature(self):
@@ -127,43 +127,33 @@ class FreeLaw(Law):
         x, w = zip(*columns, strict=True)
         return np.concatenate(x), np.concatenate(w)
 
-    def _mass_below(self, t):
-        """The continuous part's mass at t' < t, for t of any shape."""
-        flat = t.ravel()
-        index, u = self._engine.locate(flat)
-        total = np.zeros(flat.shape)
+    def _below(self, x):
+        positive = x > 0 if self.product else np.isfinite(x)
+        t, total = self._t(x[positive]), np.zeros(x.shape)
+        index, u = self._engine.locate(t)
+        mass = np.zeros(t.shape)
         for i, piece in enumerate(self._engine.pieces):
             here = index == i
-            total[(flat >= piece.ends[1]) & ~here] += piece.mass
-            angle = piece.angle(self._engine.parameter(u, flat)[here])
-            total[here] += piece.cumulative(angle)
-        return total.reshape(t.shape)
-
-    def cdf(self, x):
-        x = finite("x", x)
-        total, inside = np.zeros(x.shape), x > 0 if self.product else np.isfinite(x)
-        below = self._mass_below(self._t(x[inside]))
-        total[inside] = self._engine.mass - below if self.product else below
-        for place, weight in self.atoms():
-            total = total + weight * (x >= place)
-        return np.clip(total, 0.0, 1.0)
+            mass[(t >= piece.ends[1]) & ~here] += piece.mass
+            mass[here] += piece.cumulative(piece.angle(self._engine.parameter(u, t)[here]))
+        total[positive] = self._engine.mass - mass if self.product else mass
+        return total
 
     def quantile(self, u):
         u = levels(u)
         # atoms and pieces from left to right, each with its mass
         parts = [(x, w, None) for x, w in self.atoms()]
         parts += [(self._place(piece.t[0]), piece.mass, piece) for piece in self._engine.pieces]
-        parts.sort(key=lambda part: part[0])
-        reached = np.cumsum([w for _, w, _ in parts])
-        which = np.minimum(np.searchsorted(reached, u, side="left"), len(parts) - 1)
-        x = np.array([place for place, _, _ in parts])[which]
-        for i, (_, mass, piece) in enumerate(parts):
-            here = which == i
+        lo, hi = self._range()
+        x, below = np.where(u > 0, hi, lo), 0.0
+        for place, mass, piece in sorted(parts, key=lambda part: part[0]):
+            here = (below < u) & (u <= below + mass)
+            x[here] = place
             if piece is not None and here.any():
-                below = np.clip(u[here] - (reached[i] - mass), 0, mass)
-                t = self._engine.at_mass(piece, mass - below if self.product else below)
-                x[here] = self._place(t)
-        return np.where(u == 0, self._range()[0], x)
+                rest = below + mass - u[here] if self.product else u[here] - below
+                x[here] = self._place(self._engine.at_mass(piece, rest))
+            below += mass
+        return x
 
     # ---- transforms -------------------------------------------------------------------------
     def _green(self, z):
@@ -187,20 +177,12 @@ class FreeSum(FreeLaw):
     [-2.0, 2.0]
     """
 
-    def _place(self, t):
-        return t
-
-    def _t(self, x):
-        return x
-
     def moments(self, k):
         c = [n * free_cumulants(law.moments(k)) for law, n in self.parts.items()]
         return moments_from_cumulants(np.sum(c, 0) + self.number * (np.arange(k) == 0))
 
-    def scaled(self, k):
-        k = float(finite("k", k))
-        parts = {law.scaled(k): n for law, n in self.parts.items()}  # refuses k = 0
-        return FreeSum(parts, k * self.number)
+    def _scaled(self, k):
+        return FreeSum({law.scaled(k): n for law, n in self.parts.items()}, k * self.number)
 
     def _above(self, z):
         h, slope = self._engine.solve(z)
@@ -225,19 +207,11 @@ class FreeProduct(FreeLaw):
 
     product = True
 
-    def _place(self, t):
-        with np.errstate(over="ignore", under="ignore"):
-            return np.exp(-t)
-
-    def _t(self, x):
-        return -np.log(x)
-
     def moments(self, k):
         return moments_from_log_s(self._log_s_series(positive_int("k", k)))
 
-    def scaled(self, k):
-        k = float(finite("k", k))
-        return FreeProduct(self.parts, self.number + math.log(k)) if k > 0 else super().scaled(k)
+    def _scaled(self, k):
+        return FreeProduct(self.parts, self.number + math.log(k)) if k > 0 else super()._scaled(k)
 
     def _above(self, lam):
         low = lam.conj()  # D is where −log λ has Im > 0

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from isolib._check import in_range, nonnegative
-from isolib.laws._base import points
 from isolib.laws._classical import Bernoulli
 from isolib.laws._free import FreeProduct
 
@@ -33,11 +32,7 @@ class MultiplicativeBrownian(FreeProduct):
         return f"MultiplicativeBrownian({self.c:g})"
 
     def support(self):
-        if self.c == 0:
-            return []
-        s = np.sqrt(1 + 2 / self.c)
-        top = np.exp(np.log1p(2 / (s - 1)) + self.c * s)
-        return [(float(1 / top), float(top))]
+        return super().support() if self.c else []
 
 
 class FromS(FreeProduct):
@@ -68,16 +63,12 @@ class FromS(FreeProduct):
         if not callable(log_s):
             raise ValueError(f"log_s must be a function of z, got {log_s!r}")
         self.name, at_zero = name, in_range("at_zero", at_zero, 0, 1, open_hi=True)
-        self._user = log_s
         factor = _Given(log_s, at_zero, name)
         super().__init__({factor: 1} | factor.projections, 0.0)
         self._engine.pieces  # refuses what is no law  # noqa: B018
 
     def __repr__(self):
         return self.name
-
-    def s_transform(self, z):
-        return np.exp(self._user(points("z", z)))
 
 
 class _Factor:
@@ -114,7 +105,6 @@ class _Given(_Factor):
 
     def __init__(self, log_s, at_zero, name):
         self.user, self.zero, self.name = log_s, at_zero, name
-        self.near = 0.0
         self.projections = {Bernoulli(1 - at_zero): 1} if at_zero else {}
         z = -(1 - at_zero) * np.linspace(0.02, 0.98, 25)
         values = self._value(z + 0j)
@@ -122,28 +112,11 @@ class _Given(_Factor):
         if bad.any():
             where = f"got {values[bad][0]:.6g} at z = {z[bad][0]:.6g}"
             raise ValueError(f"log_s must be real and finite on ({at_zero - 1:g}, 0), {where}")
-        self._fit()
         self.far = 0.0, np.zeros(24)
         self.far = self._power_series((0.2, 0.05, 0.01), inverse=True)
 
     def __repr__(self):
         return self.name
-
-    def _fit(self):
-        """log S as a·log x + a power series in x = 1 + z − at_zero, if it is one near x = 0.
-
-        1 + z has few digits there when it is formed from z; the curve can go on to x = 1e-16.
-        """
-        near = 0.1 * min(1 - self.zero, self.zero or 1)  # −1 may be singular too
-        u = (1 - np.cos(np.pi * (np.arange(40) + 0.5) / 40)) / 2
-        value = self._value(near * u + (self.zero - 1) + 0j).real
-        basis = np.column_stack([np.log(u), u[:, None] ** np.arange(15)])
-        c = np.linalg.lstsq(basis, value, rcond=None)[0]
-        if (abs(basis @ c - value) < 1e-12 * (1 + abs(value))).all():
-            c[0] = round(c[0]) if abs(c[0] - round(c[0])) < 1e-7 else c[0]
-            self.near, self.coefficients = near, c
-            if self.zero:  # as many projections as the power says: what is left is smooth
-                self.projections = {Bernoulli(1 - self.zero): max(float(-c[0]), 1.0)}
 
     def _value(self, z):
         with np.errstate(all="ignore"):  # what is not finite is reported by name
@@ -166,33 +139,19 @@ class _Given(_Factor):
         away = abs(z) * radius > 4  # where a user's logarithms of large z cancel
         value[away] = np.polyval(c[::-1], 1 / z[away])
         slope[away] = -np.polyval(np.polyder(c[::-1]), 1 / z[away]) / z[away] ** 2
-        close = abs(rest) < self.near / 4
-        if close.any():
-            power, *c = self.coefficients
-            u, v = rest[close] / self.near, z1[close]
-            value[close] = np.polyval(c[::-1], u)
-            slope[close] = np.polyval(np.polyder(c[::-1]), u) / self.near
-            n = sum(self.projections.values())
-            if n:
-                value[close] -= n * (np.log(v) - np.log(self.near))
-                slope[close] -= n / v
-            if power + n:
-                value[close] += (power + n) * np.log(u)
-                slope[close] += (power + n) / rest[close]
         return value, slope
 
-    def _circle(self, radius, n=64, inverse=False):
-        """log S on a circle about 0, or about ∞ in 1/z, from its upper half."""
-        point = radius * np.exp(1j * np.pi * (2 * np.arange(n // 2) + 1) / n)
-        z = 1 / point.conj() if inverse else point
-        value = self._log_s(z, 1 + z)[0]
-        return point, value.conj() if inverse else value
-
     def _power_series(self, radii, inverse=False):
-        """(radius, coefficients) of log S as a power series in z or 1/z; zeros if it is none."""
+        """(radius, coefficients) of log S as a power series in z or 1/z; zeros if it is none.
+
+        From log S on the upper half of a circle about 0, or about ∞ in 1/z.
+        """
+        turn = np.exp(1j * np.pi * (np.arange(32) + 0.5) / 32)
         for radius in radii:
-            point, value = self._circle(radius, inverse=inverse)
-            a = np.array([(value * (point / radius) ** -j).real.mean() for j in range(-31, 32)])
+            z = turn / radius if inverse else turn * radius
+            value = self._log_s(z, 1 + z)[0]
+            value = value.conj() if inverse else value
+            a = np.array([(value * turn**-j).real.mean() for j in range(-31, 32)])
             if max(abs(a[:31]).max(), abs(a[-8:]).max()) < 1e-12 * (1 + abs(a).max()):
                 return radius, a[31:55] / radius ** np.arange(24)
         return 0.0, np.zeros(24)

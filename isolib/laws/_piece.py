@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache, cached_property
 
 import numpy as np
-from numpy.polynomial import chebyshev
+from numpy.polynomial import Chebyshev
 
-from isolib.laws._series import cosines
+from isolib.laws._series import bisect, cosines
 
 N = 128  # points on a piece
 
@@ -49,13 +49,18 @@ class Piece:
 
     @cached_property
     def series(self):
-        """Chebyshev coefficients of dF/dα."""
-        return cosines(self.slope) * (-1.0) ** np.arange(N)
+        """dF/dα as a Chebyshev series."""
+        return Chebyshev(cosines(self.slope) * (-1.0) ** np.arange(N), self.angles)
+
+    @cached_property
+    def cumulative(self):
+        """The mass between the first angle and α, as a function of α."""
+        return self.series.integ(lbnd=self.angles[0])
 
     @property
     def rough(self):
         """The last terms of that series: what the sum over the points misses."""
-        return abs(self.series[-N // 4 :]).max() * (self.angles[1] - self.angles[0])
+        return abs(self.series.coef[-N // 4 :]).max() * (self.angles[1] - self.angles[0])
 
     def halves(self):
         """The piece in two."""
@@ -65,24 +70,10 @@ class Piece:
         parts = (self.ends[0], middle, (lo, cut)), (middle, self.ends[1], (cut, hi))
         return [Piece(*self.interval, (s, t), self.point, span) for s, t, span in parts]
 
-    @cached_property
-    def _mass_series(self):
-        lo, hi = self.angles
-        return chebyshev.chebint(self.series, lbnd=-1) * (hi - lo) / 2
-
-    def cumulative(self, alpha):
-        """The mass between the first angle and alpha."""
-        lo, hi = self.angles
-        return chebyshev.chebval((2 * alpha - lo - hi) / (hi - lo), self._mass_series)
-
     def where(self, f, target):
         """The angles at which f, which increases, reaches each target."""
-        lo, hi = (np.full(target.shape, end) for end in self.angles)
-        for _ in range(60):
-            alpha = (lo + hi) / 2
-            low = f(alpha) < target
-            lo, hi = np.where(low, alpha, lo), np.where(low, hi, alpha)
-        return hi
+        ends = (np.full(target.shape, end) for end in self.angles)
+        return bisect(lambda alpha: f(alpha) >= target, *ends)
 
     def guess(self, t):
         """State at real t inside the piece, by interpolation: w is smooth in α, and α in β."""
@@ -92,23 +83,23 @@ class Piece:
         first, last = self.angles
         alpha = np.interp(beta, [0, *table, np.pi], [first, *self.alpha, last])
         u = np.array([np.interp(alpha, self.alpha, row) for row in self.u])
-        beyond = t > hi
-        if beyond.any():
-            rate = (self.u[0, -1] - self.u[0, -9]) / (self.t[-1] - self.t[-9])
-            u[0, beyond] += (t[beyond] - hi) * rate
+        rate = (self.u[0, -1] - self.u[0, -9]) / (self.t[-1] - self.t[-9])
+        u[0] += np.maximum(t - hi, 0) * rate
         return u  # an open piece goes on in a straight line: λ is a power of e^w near 0
 
 
 def cut(pieces, touches):
-    """The pieces, cut in two until each is smooth; touches: see `Engine`."""
+    """The pieces, cut in two until each is smooth, or rough by rounding.
+
+    touches: whether the curve meets a pole of Φ, where t' is 0 and rounding can be large.
+    """
     done = []
     while pieces and len(done) + len(pieces) < 100:  # the roughest first
         piece = pieces.pop(max(range(len(pieces)), key=lambda i: pieces[i].rough))
         halves = piece.halves() if piece.rough > 5e-11 else []
-        # a piece of more than 1e-9 is not rough by rounding, unless t' is 0 in a pole of Φ
         worth = 0.9 if piece.rough < 1e-9 or touches else np.inf
         if halves and sum(half.rough for half in halves) < worth * piece.rough:
             pieces += halves
-        else:  # smooth, or rough by rounding
+        else:
             done.append(piece)
     return done + pieces

@@ -93,6 +93,15 @@ def cosines(values: np.ndarray) -> np.ndarray:
     return a
 
 
+def bisect(f, lo: np.ndarray, hi: np.ndarray, steps: int = 60) -> np.ndarray:
+    """Where a condition f, false at lo, becomes true on the way to hi; for arrays of places."""
+    for _ in range(steps):
+        middle = (lo + hi) / 2
+        yes = f(middle)
+        lo, hi = np.where(yes, lo, middle), np.where(yes, middle, hi)
+    return hi
+
+
 def upper_log(x: np.ndarray) -> np.ndarray:
     """log x for arg x ∈ [0, π], where rounding may have put x just below the negative axis."""
     value = np.log(x)

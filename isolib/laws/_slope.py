@@ -15,10 +15,10 @@ import math
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from isolib._check import finite, positive
+from isolib._check import positive
 from isolib.laws._base import Law
 from isolib.laws._classical import Atoms
-from isolib.laws._series import cosines, upper_log
+from isolib.laws._series import bisect, cosines, upper_log
 
 REACH = 9.0  # beyond it the normal law has mass 2e-19
 
@@ -45,7 +45,7 @@ class SquaredSlope(Law):
         root = math.sqrt(self.q)
         kinks = [k / root for k in self.activation.kinks if abs(k / root) < REACH]
         ends = [-REACH, *kinks, REACH]
-        fixed, self._range_of, parts, self._turns = {}, [], [], []
+        fixed, self._range_of, parts, self._turns = {}, [], [[np.empty(0)] * 4], []
         for a, b in zip(ends[:-1], ends[1:], strict=True):
             z = (a + b) / 2 - (b - a) / 2 * np.cos(np.pi * (np.arange(33) + 0.5) / 33)
             g = self.activation.slope(root * z)
@@ -62,15 +62,15 @@ class SquaredSlope(Law):
                 self._turns.extend(turns)
         self._fixed = sorted((x, w) for x, w in fixed.items() if w > 0)
         total = math.fsum(w for _, w in self._fixed)
-        if not parts:
+        if not self._range_of:
             self._fixed = [(x, w / total) for x, w in self._fixed]
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [
-            np.empty(0)
-        ] * 4
-        s, w, *self._quadrature = columns
+        s, w, *self._quadrature = map(np.concatenate, zip(*parts, strict=True))
         self._s = np.concatenate([s, [x for x, _ in self._fixed]]).astype(complex)
         self._w = np.concatenate([w, [w for _, w in self._fixed]]).astype(complex)
-        self._continuous = len(s)
+        self._continuous, mass = len(s), self._w.sum().real
+        # where q is large, s may be so small that it is no double, or nodes be too far apart
+        if not (abs(mass - 1) <= 1e-7 and np.isfinite(s).all()):
+            raise ValueError(f"q is too large for {self!r}: the mass is {mass:.9g}, not 1")
 
     def __repr__(self):
         return f"SquaredSlope({self.activation.name!r}, q={self.q:g})"
@@ -104,16 +104,11 @@ class SquaredSlope(Law):
         s, w = self._s[: self._continuous], self._w[: self._continuous]
         return np.maximum((w / (x[:, None] - s)).sum(1).imag / np.pi, 0)
 
-    def cdf(self, x):
-        x = finite("x", x)
-        s, w = self._s[: self._continuous], self._w[: self._continuous]
-        inside = (x > 0) if self._continuous else np.zeros(x.shape, bool)
-        total = np.zeros(x.shape)
+    def _below(self, x):
         # arg(s − x) goes from π where s < x to 0 where s > x
-        total[inside] = (w * np.log(s - x[inside][:, None])).sum(1).imag / np.pi
-        for place, weight in self._fixed:
-            total = total + weight * (x >= place)
-        return np.clip(total, 0, 1)
+        off = self._s[: self._continuous] - x[..., None]
+        logs = np.log(np.where(off == 0, 1e-300, off))
+        return np.where(x > 0, (logs @ self._w[: self._continuous]).imag / np.pi, 0)
 
     def _green(self, z):
         flat = np.where(z.imag > 0, z.conj(), z)[..., None]
@@ -165,13 +160,15 @@ class _Smooth:
         self.strip = self.half * 36 / len(c)  # how far φ' is analytic, from how fast c decreases
 
     def _values(self, z, k):
+        # from the middle, not by NumPy's affine map, whose rounding is felt where kinks are fixed
         u = (z - self.middle) / self.half
         return [chebyshev.chebval(u, p) / self.half**i for i, p in enumerate(self.series[:k])]
 
     def square(self, z):
         """s = φ'²."""
         (v,) = self._values(z, 1)
-        return np.exp(2 * v) if self.log else v * v
+        with np.errstate(over="ignore"):  # found by `SquaredSlope`
+            return np.exp(2 * v) if self.log else v * v
 
     def turning(self, x):
         """(log s)' and (log s)'': how fast a lift of the path turns s; 0 where s is rounding."""
@@ -198,10 +195,7 @@ def _contour(g, a, b):
     kept = np.flatnonzero(abs(rise) > 1e-12 * abs(rise).max())
     turn = np.flatnonzero(rise[kept[:-1]] * rise[kept[1:]] < 0)
     lo, hi, up = u[kept[turn]], u[kept[turn + 1] + 1], rise[kept[turn]]
-    for _ in range(50):
-        m = (lo + hi) / 2
-        same = whole.turning(m)[0] * up > 0
-        lo, hi = np.where(same, m, lo), np.where(same, hi, m)
+    lo = bisect(lambda m: whole.turning(m)[0] * up <= 0, lo, hi)
     cuts = np.array([a, *lo, b])
     ends = g(cuts) ** 2
     even = a == -b and len(turn) % 2 and (g(u) == g(-u)).all()

@@ -10,7 +10,7 @@ from torch import nn
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int
 
-__all__ = ["MLP", "ConvNet", "initial_weights"]  # noqa: F822 (ConvNet: __getattr__, at the end)
+__all__ = ["MLP", "ConvNet", "ResidualMLP", "initial_weights"]  # noqa: F822 (__getattr__ below)
 
 
 def generator(seed: int | torch.Generator | None) -> torch.Generator:
@@ -155,25 +155,31 @@ class MLP(nn.Module):
 
     def forward(self, x):
         """The output, shape (..., outputs); without a readout, x^L of shape (..., width)."""
-        x = self._x0(x)
-        for w, b in zip(self.weight, self.bias, strict=True):
-            x = self.activation.phi(nn.functional.linear(x, w, b))
+        out = None
+        for _, x_l in self._layers(self._x0(x)):
+            out = x_l
         if self.weight_out is None:
-            return x
-        return nn.functional.linear(x, self.weight_out, self.bias_out)
+            return out
+        return nn.functional.linear(out, self.weight_out, self.bias_out)
+
+    def _layers(self, x):
+        """(h^l, x^l) for l = 1, …, L from x^0."""
+        for layer, (w, b) in enumerate(zip(self.weight, self.bias, strict=True)):
+            h = nn.functional.linear(x, w, b)
+            x = self._next(layer, h, x)
+            yield h, x
+
+    def _next(self, layer, h, x):
+        return self.activation.phi(h)
 
     def preactivations(self, x) -> list[torch.Tensor]:
         """[h^1, …, h^L], each of shape (..., width)."""
-        x, h = self._x0(x), []
-        for w, b in zip(self.weight, self.bias, strict=True):
-            h.append(nn.functional.linear(x, w, b))
-            x = self.activation.phi(h[-1])
-        return h
+        return [h for h, _ in self._layers(self._x0(x))]
 
     def hidden(self, x) -> list[torch.Tensor]:
         """[x^0, x^1, …, x^L], each of shape (..., width): entry l is x^l."""
-        h = self.preactivations(x)
-        return [self._x0(x)] + [self.activation.phi(a) for a in h]
+        x = self._x0(x)
+        return [x] + [x for _, x in self._layers(x)]
 
     @torch.no_grad()
     def jacobian(self, x) -> torch.Tensor:
@@ -184,11 +190,14 @@ class MLP(nn.Module):
         """
         h = self.preactivations(x)
         # the transposes are multiplied, Jᵀ ← Jᵀ Wᵀ D: one large GEMM a layer for the whole batch
-        jt = self.weight[0].T
+        jt = None
         for layer, w in enumerate(self.weight):
             d = self.activation.slope(h[layer].reshape(-1, 1, self.width))
-            jt = jt * d if layer == 0 else (jt @ w.T).mul_(d)
+            jt = self._chain(layer, jt, w.T * d if jt is None else (jt @ w.T).mul_(d))
         return jt.mT
+
+    def _chain(self, layer, before, now):
+        return now
 
     def extra_repr(self):
         """What print(model) shows."""
@@ -205,4 +214,8 @@ def __getattr__(name):
         from isolib.convnet import ConvNet
 
         return ConvNet
+    if name == "ResidualMLP":
+        from isolib.resnet import ResidualMLP
+
+        return ResidualMLP
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,6 +13,7 @@ import numpy as np
 from isolib._check import one_of, positive, positive_int
 from isolib._compare import Comparison, compare
 from isolib._design import Design, design, layer_variance
+from isolib.residual import residual, residual_layer
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison", "Design", "compare", "design", "feedforward", "jacobian", "layer_variance",
-    "singular_values",
+    "residual", "residual_layer", "singular_values",
 ]  # fmt: skip
 
 GIB = 2**30

@@ -27,8 +27,8 @@ def sizes() -> dict:
                   cnn=dict(depth=3, channels=4, steps=6, rates=[0.01]),
                   mlp=dict(depth=3, width=8, steps=6, rates=[0.01])),
         laptop=dict(size=14, count=4096, batch=32, seeds=5, strengths=[1e-3, 1e-2, 1e-1], points=8,
-                    cnn=dict(depth=16, channels=16, steps=240, rates=[0.01, 0.03]),
-                    mlp=dict(depth=32, width=64, steps=300, rates=[0.003, 0.01])),
+                    cnn=dict(depth=12, channels=16, steps=200, rates=[0.01, 0.03]),
+                    mlp=dict(depth=24, width=64, steps=250, rates=[0.003, 0.01])),
         paper=dict(size=28, count=50_000, batch=128, seeds=10, points=12,
                    strengths=[1e-4, 1e-3, 1e-2, 1e-1],
                    cnn=dict(depth=32, channels=64, steps=10_000, rates=[0.003, 0.01, 0.03]),
@@ -73,7 +73,7 @@ def train(net, x, y, *, penalty=None, strength=0.0, decay=False, rate, steps, ba
     for step in range(steps + 1):
         if step in marks:
             with torch.no_grad():
-                loss.append(entropy(net(x[:512]), y[:512]).item())
+                loss.append(entropy(net(x[:384]), y[:384]).item())
                 if not np.isfinite(loss[-1]):
                     break
                 kernels.append(spread(torch.linalg.svdvals(matrices(net))))

@@ -26,11 +26,11 @@ def sizes() -> dict:
         test=dict(size=8, count=64, batch=8, seeds=2, strengths=[0.01], points=3,
                   cnn=dict(depth=3, channels=4, steps=6, rates=[0.01]),
                   mlp=dict(depth=3, width=8, steps=6, rates=[0.01])),
-        laptop=dict(size=14, count=4096, batch=32, seeds=5, strengths=[1e-3, 1e-2, 1e-1], points=8,
+        laptop=dict(size=14, count=4096, batch=32, seeds=5, strengths=[1e-2, 1e-1, 1.0], points=8,
                     cnn=dict(depth=12, channels=16, steps=200, rates=[0.01, 0.03]),
                     mlp=dict(depth=24, width=64, steps=250, rates=[0.003, 0.01])),
         paper=dict(size=28, count=50_000, batch=128, seeds=10, points=12,
-                   strengths=[1e-4, 1e-3, 1e-2, 1e-1],
+                   strengths=[1e-3, 1e-2, 1e-1, 1.0],
                    cnn=dict(depth=32, channels=64, steps=10_000, rates=[0.003, 0.01, 0.03]),
                    mlp=dict(depth=64, width=256, steps=10_000, rates=[0.001, 0.003, 0.01])),
     )  # fmt: skip

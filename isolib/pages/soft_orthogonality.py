@@ -22,7 +22,7 @@ def pull(penalty: str, s: np.ndarray) -> np.ndarray:
 
 def settled(penalty: str, strength: float, loss: bool, time: np.ndarray) -> np.ndarray:
     """Singular values along the flow of loss and penalty, shape (times, 6); Euler's method."""
-    inner = 40
+    inner = 70
     dt, s, path = (time[1] - time[0]) / inner, START.copy(), [START.copy()]
     for _ in time[1:]:
         for _ in range(inner):
@@ -33,7 +33,7 @@ def settled(penalty: str, strength: float, loss: bool, time: np.ndarray) -> np.n
 
 def penalty_flow() -> Explorer:
     """Chapter 14: what a penalty, and a loss that pulls elsewhere, do to singular values."""
-    time = np.linspace(0, 3, 91)
+    time = np.linspace(0, 3, 51)
 
     def frame(penalty, strength, loss):
         path = settled(penalty, strength, loss.startswith("½"), time)
@@ -51,7 +51,7 @@ def penalty_flow() -> Explorer:
         frame,
         {
             "penalty": ["SO", "DSO", "SRIP", "gain 1.25"],
-            "strength": [0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0],
+            "strength": [0.0, 0.03, 0.1, 0.3, 1.0, 3.0],
             "loss": ["none", "½(s − m)², m from 0.1 to 2.5"],
         },
         {"penalty": "penalty", "strength": "strength λ", "loss": "loss"},
@@ -59,7 +59,7 @@ def penalty_flow() -> Explorer:
         ylim=(0, 2.6),
         xlabel="time",
         ylabel="singular value",
-        start={"penalty": 0, "strength": 4, "loss": 0},
+        start={"penalty": 0, "strength": 3, "loss": 0},
     )
 
 

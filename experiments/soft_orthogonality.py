@@ -61,8 +61,9 @@ ISOMETRIC = {"cnn": "delta_orthogonal", "mlp": "orthogonal"}
 
 
 def spread(s):
-    """Least, a tenth, median, nine tenths and greatest of singular values."""
-    return np.quantile(np.asarray(s.cpu(), float), [0, 0.1, 0.5, 0.9, 1])
+    """Least, a tenth, median, nine tenths and greatest of singular values; their mean square."""
+    s = np.asarray(s.cpu(), float)
+    return np.append(np.quantile(s, [0, 0.1, 0.5, 0.9, 1]), np.mean(s**2))
 
 
 def train(net, x, y, *, penalty=None, strength=0.0, decay=False, rate, steps, batch, seed, marks):
@@ -91,7 +92,7 @@ def train(net, x, y, *, penalty=None, strength=0.0, decay=False, rate, steps, ba
             update.step()
     for rows in (kernels, operator):
         while rows and len(rows) < len(marks):  # a run that diverged
-            rows.append(np.full(5, np.nan))
+            rows.append(np.full(6, np.nan))
     return np.array(loss + (len(marks) - len(loss)) * [np.nan]), kernels, operator
 
 

@@ -24,7 +24,7 @@ def sizes() -> dict:
     return scale.pick(
         test=dict(margins=[0.0, 0.1, FREE], rates=[3e-3], seeds=2, hidden=16, batch=32, steps=30),
         laptop=dict(margins=[0.0, 0.001, 0.01, 0.1, FREE], rates=[1e-3, 3e-3], seeds=5,
-                    hidden=64, batch=48, steps=700),
+                    hidden=64, batch=48, steps=1400),
         paper=dict(margins=[0.0, 0.001, 0.01, 0.1, FREE], rates=[3e-4, 1e-3, 3e-3],
                    seeds=10, hidden=128, batch=128, steps=20_000),
     )  # fmt: skip
@@ -42,12 +42,12 @@ class Stack:
         self.free = torch.tensor([math.isinf(m) for m in margins], device=device)
         m = torch.tensor([0.0 if math.isinf(m) else m for m in margins], device=device)
         self.margin = SpectralMargin(0.0)
+        a, p, b = self.margin.right_inverse(w)
         self.margin.m = m[:, None]  # one m for each run
-        u, _, v = SpectralMargin(0.0).right_inverse(w)
         self.p = {
-            "w": w, "u": u, "s": torch.zeros(len(m), hidden, device=device), "v": v,
+            "w": w, "a": a, "p": p, "b": b,
             "in": each(lambda g: torch.randn(inputs, hidden, generator=g) / inputs**0.5),
-            "b": torch.zeros(len(m), 1, hidden, device=device),
+            "bias": torch.zeros(len(m), 1, hidden, device=device),
             "out": each(lambda g: torch.randn(hidden, 10, generator=g) / hidden**0.5),
             "c": torch.zeros(len(m), 1, 10, device=device),
         }  # fmt: skip
@@ -56,16 +56,16 @@ class Stack:
     def recurrent(self):
         """Every run's W, shape (runs, hidden, hidden)."""
         p = self.p
-        held = self.margin(p["u"], p["s"], p["v"])
+        held = self.margin(p["a"], p["p"], p["b"])
         return torch.where(self.free[:, None, None], p["w"], held)
 
     def __call__(self, x):
         """Logits, shape (runs, batch, 10), of x, shape (runs or 1, batch, time, inputs)."""
         p, wt = self.p, self.recurrent().mT
         drive = torch.einsum("rbti,rih->trbh", x.expand(len(wt), -1, -1, -1), p["in"])
-        h = torch.tanh(drive[0] + p["b"])
+        h = torch.tanh(drive[0] + p["bias"])
         for d in drive[1:]:
-            h = torch.tanh(torch.baddbmm(d + p["b"], h, wt))
+            h = torch.tanh(torch.baddbmm(d + p["bias"], h, wt))
         return torch.baddbmm(p["c"], h, p["out"])
 
 
@@ -87,8 +87,8 @@ class Adam:
             p -= self.rates.view(-1, *[1] * (p.ndim - 1)) * size
 
 
-def run():
-    n, device = sizes(), scale.device()
+def run(**changes):
+    n, device = sizes() | changes, scale.device()
     images = data.images("mnist", flatten=False)
     x, x_test = (torch.as_tensor(a)[:, 0].to(device) for a in (images.x_train, images.x_test))
     y, y_test = (torch.as_tensor(a).to(device) for a in (images.y_train, images.y_test))
@@ -118,7 +118,7 @@ def run():
         if step < n["steps"]:
             i = torch.as_tensor(np.array([d.integers(len(x), size=n["batch"]) for d in draws]))
             total = each(net(x[i.to(device)]), y[i.to(device)]).sum()
-            # a free W leaves u, s, v without a gradient, and the other way round: zeros then
+            # a free W leaves a, p, b without a gradient, and the other way round: zeros then
             update.step(torch.autograd.grad(total, parameters))
     s = torch.linalg.svdvals(net.recurrent().detach()).cpu().numpy()
     shape = len(n["margins"]), len(n["rates"]), n["seeds"]

@@ -156,8 +156,14 @@ class ConvNet(nn.Module):
         x = self._x0(x)
         for w, b in zip(self.weight, self.bias, strict=True):
             h = self._conv(x, w, b)
-            x = self.activation.phi(h)
+            x = self._next(h, x)
             yield h, x
+
+    def _next(self, h, x):
+        return self.activation.phi(h)
+
+    def _chain(self, before, now):
+        return now
 
     def forward(self, x):
         """The output, shape (batch, outputs); without a readout, x^L of shape (batch, c, h, w)."""
@@ -190,7 +196,7 @@ class ConvNet(nn.Module):
             for part in torch.arange(n, device=j.device).split(positive_int("chunk", chunk)):
                 t = nn.functional.one_hot(part, n).to(j).reshape(-1, *slopes[0].shape)
                 for w, d in zip(self.weight, slopes, strict=True):
-                    t = self._conv(t, w).mul_(d)
+                    t = self._chain(t, self._conv(t, w).mul_(d))
                 out[:, part] = t.reshape(len(part), n).T
         return j
 

@@ -11,9 +11,13 @@ from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
+from isolib.pages.residual_signal import residual_lengths, skip_strength
+from isolib.pages.residual_training import training_curves
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.soft_orthogonality import penalty_flow
 from isolib.pages.spectral_universality import universality
+from isolib.pages.stiefel import retraction_errors
+from isolib.pages.training_deep_networks import learning_curves
 from isolib.pages.why_isometry import depth_and_conditioning
 
 _IN_ORDER = (
@@ -29,8 +33,13 @@ _IN_ORDER = (
     network_spectrum,
     universality,
     mode_learning,
+    learning_curves,
     spatial_modes,
+    residual_lengths,
+    skip_strength,
+    training_curves,
     penalty_flow,
+    retraction_errors,
 )
 
 #: the browser tests draw each of these and compare with its function

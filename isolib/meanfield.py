@@ -18,12 +18,13 @@ from scipy.optimize import brentq
 from isolib import activations
 from isolib._check import finite, nonnegative, positive
 from isolib.gaussian import gaussian_mean, pair_mean
-from isolib.residual import effective_cumulant, residual_lengths
+from isolib.residual import cumulant_sigma_w2, effective_cumulant, residual_lengths
 
 __all__ = [
     "DepthScales", "chi", "correlation_map", "critical_point", "critical_q", "depth_scales",
     "effective_cumulant", "fixed_point", "gaussian_mean", "length_map", "pair_mean",
     "residual_lengths",
+    "cumulant_sigma_w2",
 ]  # fmt: skip
 
 SMALLEST, LARGEST = 1e-14, 1e12  # lengths between which a fixed point is looked for

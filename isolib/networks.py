@@ -10,7 +10,8 @@ from torch import nn
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int
 
-__all__ = ["MLP", "ConvNet", "ResidualMLP", "initial_weights"]  # noqa: F822 (__getattr__ below)
+__all__ = ["MLP", "ConvNet", "ResidualConvNet", "ResidualMLP",  # noqa: F822 (__getattr__ below)
+           "initial_weights"]  # fmt: skip
 
 
 def generator(seed: int | torch.Generator | None) -> torch.Generator:
@@ -214,8 +215,8 @@ def __getattr__(name):
         from isolib.convnet import ConvNet
 
         return ConvNet
-    if name == "ResidualMLP":
-        from isolib.resnet import ResidualMLP
+    if name in ("ResidualConvNet", "ResidualMLP"):
+        from isolib import resnet
 
-        return ResidualMLP
+        return getattr(resnet, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

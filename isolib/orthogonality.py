@@ -44,7 +44,7 @@ def so(W):
     Raises:
         ValueError: W is not a matrix or a stack of them, not real floating point, not finite.
 
-    Source: "SO" of Bansal, Chen and Wang 2018, section 3.1, without their factor λ.
+    Source: "SO" of Bansal, Chen and Wang 2018, without their factor λ.
 
     Example:
         >>> so(torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))

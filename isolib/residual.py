@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import brentq
 
 from isolib import activations
 from isolib._check import finite, nonnegative, positive, positive_int
@@ -19,7 +20,8 @@ from isolib.gaussian import gaussian_mean
 if TYPE_CHECKING:
     from isolib.laws import Law
 
-__all__ = ["effective_cumulant", "residual", "residual_layer", "residual_lengths"]
+__all__ = ["cumulant_sigma_w2", "effective_cumulant", "residual", "residual_layer",
+           "residual_lengths"]  # fmt: skip
 
 LARGE = 25.0  # λ_max of the limit law is above 1e22 here: no network, but forgotten 1/L
 
@@ -96,6 +98,37 @@ def effective_cumulant(
             stacklevel=2,
         )
     return c
+
+
+def cumulant_sigma_w2(activation, depth: int, c: float, *, mean_square: float = 1.0) -> float:
+    """The smallest σ_w² at which a residual network (a = 1, σ_b = 0) has the effective cumulant c.
+
+    Args:
+        activation, depth: as for `residual_lengths`.
+        c: the wanted cumulant, positive.
+        mean_square: ⟨x⁰²⟩ of the input, whose mean over neurons is taken to be 0, as it is behind
+            a random input layer; q^1 = σ_w² ⟨x⁰²⟩/L.
+
+    Raises:
+        ValueError: an argument out of range, a slope beyond 4, or a c that no σ_w² below 2¹⁵ c
+            reaches.
+
+    Example:
+        >>> round(cumulant_sigma_w2("relu", 50, 0.5), 6)
+        1.0
+    """
+    c, square = positive("c", c), positive("mean_square", mean_square)
+    depth = positive_int("depth", depth)
+
+    def above(w):
+        return effective_cumulant(activation, depth, w, q1=w * square / depth) - c
+
+    top = c / 16
+    for _ in range(20):
+        if above(top) > 0:
+            return float(brentq(above, top / 2, top, rtol=1e-10))
+        top *= 2
+    raise ValueError(f"c = {c:g} is not reached by {activation!r} with sigma_w2 up to {top:g}")
 
 
 def _arguments(activation, depth, sigma_w2, sigma_b2, q1, a):

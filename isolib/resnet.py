@@ -1,4 +1,4 @@
-"""The book's residual network: fully connected, one matrix a branch, an optional second factor."""
+"""The book's residual networks: one matrix or one convolution a branch, and a skip."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from isolib._check import one_of
+from isolib.convnet import ConvNet
 from isolib.networks import MLP, generator, initial_weights
 from isolib.residual import _skip
 
-__all__ = ["ResidualMLP"]
+__all__ = ["ResidualConvNet", "ResidualMLP"]
 
 
 class ResidualMLP(MLP):
@@ -72,3 +73,27 @@ class ResidualMLP(MLP):
     def extra_repr(self):
         """What print(model) shows."""
         return f"{super().extra_repr()}, a={self.a:g}, branch={self.branch!r}"
+
+
+class ResidualConvNet(ConvNet):
+    """`depth` residual convolutions of c channels: x^l = φ(W^l ∗ x^{l−1} + b^l) + a x^{l−1}.
+
+    The kernels are those of `ConvNet` divided by √L, so that c is what `effective_cumulant` says;
+    all arguments are those of `ConvNet`, and a, the factor of the skip connection, is not 0.
+
+    Example:
+        >>> net = ResidualConvNet(depth=20, channels=4, activation="tanh", sigma_w2=0.5, seed=0)
+        >>> net.jacobian(torch.ones(2, 4, 3, 3)).shape
+        torch.Size([2, 36, 36])
+    """
+
+    def __init__(self, *, depth: int, channels: int, a: float = 1.0, **arguments):
+        super().__init__(depth=depth, channels=channels, **arguments)
+        self.a = _skip(a)
+        self.weight.data.div_(self.depth**0.5)
+
+    def _next(self, h, x):
+        return self.activation.phi(h) + self.a * x
+
+    def _chain(self, before, now):
+        return now + self.a * before

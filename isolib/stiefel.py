@@ -178,7 +178,7 @@ def cayley_step(X, gradient, lr):
     Raises:
         ValueError: shapes that disagree, a wide X, an X that is no frame, nan, lr ≤ 0.
 
-    Source: Wen and Yin 2013, equations (7), (11) and lemma 4.
+    Source: Wen and Yin 2013, the update and its low-rank form.
 
     Example:
         >>> cayley_step(torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]]), 1.0)
@@ -246,13 +246,14 @@ class SpectralMargin(nn.Module):
     """A torch parametrisation that keeps all singular values of W within [1 − m, 1 + m].
 
     W = U diag(s) Vᵀ with s = 1 + 2m(σ(p) − ½), σ the logistic function. What is trained is p,
-    shape (r,), r = min(n, k), and two matrices of which U and V are the sign-fixed Q factors. A W
-    whose singular values lie outside is moved inside when the parametrisation is registered.
+    shape (r,), r = min(n, k), and two square matrices a and b: U is U₀ turned by the Cayley
+    transform of the skew part of a, V likewise. U₀ and V₀ are the singular vectors of W when the
+    parametrisation is registered; singular values outside the margin are then moved inside.
 
     Args:
         m: the margin, in [0, 1). At m = 0, W is orthogonal (a frame, or its transpose).
 
-    Source: Vorontsov, Trabelsi, Kadoury and Pal 2017, whose U and V move by Cayley steps instead.
+    Source: Vorontsov, Trabelsi, Kadoury and Pal 2017, who move U and V by Cayley steps.
 
     Example:
         >>> layer = nn.Linear(8, 8)
@@ -266,17 +267,27 @@ class SpectralMargin(nn.Module):
     def __init__(self, m: float):
         super().__init__()
         self.m = in_range("m", m, 0, 1, open_hi=True)
+        self.register_buffer("u0", None)
+        self.register_buffer("v0", None)
 
-    def forward(self, u, p, v):
+    def forward(self, a, p, b):
         """W from the three trained tensors; stacks of them make a stack."""
         s = 1 + 2 * self.m * (torch.sigmoid(p) - 0.5)
-        return (_q_factor(u)[0] * s.unsqueeze(-2)) @ _q_factor(v)[0].mT
+        return (_turned(self.u0, a) * s.unsqueeze(-2)) @ _turned(self.v0, b).mT
 
     def right_inverse(self, W):
         """The three tensors that give W, its singular values moved into the margin."""
-        u, s, vt = torch.linalg.svd(matrix("W", W), full_matrices=False)
+        self.u0, s, vt = torch.linalg.svd(matrix("W", W), full_matrices=False)
+        self.v0 = vt.mT
         place = (s - 1) / (2 * self.m) + 0.5 if self.m else torch.full_like(s, 0.5)
-        return u, torch.logit(place.clamp(0.01, 0.99)), vt.mT
+        a, b = (q.new_zeros(*q.shape[:-1], q.shape[-2]) for q in (self.u0, self.v0))
+        return a, torch.logit(place.clamp(0.01, 0.99)), b
 
     def extra_repr(self):
         return f"m={self.m:g}"
+
+
+def _turned(base, a):
+    """(1 − A/2)⁻¹(1 + A/2) base for A, the skew part of a."""
+    half = (a - a.mT) / 4
+    return torch.linalg.solve(_eye_like(half) - half, base + half @ base)

@@ -39,6 +39,7 @@ class Sweep:
             with. Runs that agree in them are stacked. Default: all keys but lr, seed, sigma_w2,
             sigma_b2 and weights.
         at_once: the most networks in one stack; memory grows with it.
+        probe: on how many training examples at most loss and accuracy are measured.
         device: where to train; the CPU unless told.
 
     Raises:
@@ -56,7 +57,7 @@ class Sweep:
 
     def __init__(
         self, build, runs, x, y, *, steps, optimiser="sgd", batch_size=128, loss="cross_entropy",
-        evaluate=None, log_points=30, shape=None, at_once=64, device=None,
+        evaluate=None, log_points=30, shape=None, at_once=64, device=None, probe=training.PROBE,
     ):  # fmt: skip
         self.build, self.runs = build, [dict(run) for run in runs]
         for run in self.runs:
@@ -71,6 +72,7 @@ class Sweep:
             "steps": positive_int("steps", steps),
             "batch_size": positive_int("batch_size", batch_size),
             "log_points": positive_int("log_points", log_points),
+            "probe": positive_int("probe", probe),
         }
         self.data, self.device = (x, y, evaluate), device or "cpu"
         groups = {}
@@ -159,7 +161,7 @@ def _train(build, runs, data, options, device, tick=None):
     step_of = vmap(grad_and_value(value))
     size = min(options["batch_size"], len(x))
     draws = [generator(r["seed"]) for r in runs]
-    probe = torch.stack([torch.randperm(len(x), generator=g)[: training.PROBE] for g in draws])
+    probe = torch.stack([torch.randperm(len(x), generator=g)[: options["probe"]] for g in draws])
     batches = [training.minibatches(len(x), size, g) for g in draws]
     rate = torch.tensor([r["lr"] for r in runs], dtype=like.dtype, device=device)
     rule = RULES[options["optimiser"]]

@@ -29,8 +29,9 @@ def renumber(env) -> None:
         place = chapter_number(docname)
         if place is None or not sections:
             continue
+        # a heading too deep for a number keeps its None: without an entry it would get the page's
         env.toc_secnumbers[docname] = {
-            anchor: (place, *number[1:]) for anchor, number in sections.items() if number
+            anchor: number and (place, *number[1:]) for anchor, number in sections.items()
         }
         numbered = [*env.tocs[docname].findall(nodes.reference), env.titles[docname]]
         for node in numbered:

@@ -58,6 +58,24 @@ def bent(outer):
 
 
 ANSWERS = {
+    "residual-training/1": (
+        [2.0**50, 1.1259e15],
+        [
+            (np.exp(50.0), "each layer doubles"),
+            (3.0**50, "half of the time"),
+            (2.0**25, "square it"),
+            (np.e, "factor 1/L"),
+        ],
+    ),
+    "residual-training/2": (
+        [lambda depth: sum(1 / (4 + k) for k in range(int(depth)))],
+        [
+            (lambda depth: sum(1 / (5 + k) for k in range(int(depth))), "before anything"),
+            (lambda depth: sum(1 / (1 + k) for k in range(int(depth))), "mean square 4"),
+            (lambda depth: np.log(1 + depth / 4), "the logarithm"),
+            (lambda depth: sum((4 + k) ** -0.5 for k in range(int(depth))), "divided by √r"),
+        ],
+    ),
     "convolutions/2": (
         [lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3],
         [
@@ -81,6 +99,27 @@ ANSWERS = {
     "soft-orthogonality/5": (
         [0.6, 3 / 5],
         [(0.75, "divide"), (0.4, "one product"), (1.25, "the norm"), (0.45, "square root")],
+    ),
+    "residual-signal/1": (
+        [0.5 / 1.04, 0.4808],
+        [
+            (0.25, "linear"),
+            (0.5, "ReLU's"),
+            (0.25 / 0.6, "not the slope"),
+            (0.13, "other way round"),
+            (0.6934, "Give σ_w²"),
+            (25 / 0.52, "already in"),
+        ],
+    ),
+    "residual-signal/2": (
+        [lambda n: 0.038 / 0.165 + (1 - 0.038 / 0.165) * 0.835 ** (n - 1)],
+        [
+            (lambda n: 0.835 ** (n - 1), "bias is missing"),
+            (lambda n: 0.038 / 0.165 + (1 - 0.038 / 0.165) * 0.835**n, "first layer"),
+            (lambda n: 0.2 + 0.8 * 0.81 ** (n - 1), "branch is missing"),
+            (lambda n: 0.02 / 0.075 + (1 - 0.02 / 0.075) * 0.925 ** (n - 1), "a² and not a"),
+            (lambda n: 0.835 ** (n - 1) + 0.2 * (1 - 0.835 ** (n - 1)) / 0.165, "anew"),
+        ],
     ),
     "signal-propagation/1": (
         [0.75 * np.pi, 2.3562],
@@ -113,6 +152,20 @@ ANSWERS = {
         ],
     ),
     "linear-dynamics/4": ([9], [(8, "below ten"), (10, "one layer earlier")]),
+    "training-deep-networks/2": (
+        [lambda depth: 2 / (1.2**4 * 10 * depth)],
+        [
+            (lambda depth: 2 / (1.2**3 * 10 * depth), "not yet squared"),
+            (lambda depth: 2 / (1.2**2 * 10 * depth), "Both bounds"),
+            (lambda depth: 2 / (1.2**4 * 0.025 * depth), "is N q"),
+            (lambda depth: 1 / (1.2**4 * 10 * depth), "half of it"),
+            (lambda depth: 2 / (1.2**4 * 10) + 0 * depth, "sum over L layers"),
+        ],
+    ),
+    "training-deep-networks/3": (
+        [138, np.int64(138)],
+        [(139, "The readout"), (137, "One layer short"), (277, "1 + 2/N")],
+    ),
     "why-isometry/2": (
         [26, 26.0, np.int64(26), np.float32(26)],
         [
@@ -223,6 +276,26 @@ ANSWERS = {
             (lambda n: np.sqrt(2 * np.e * n), "leading term"),
             (lambda n: top_of_gaussian_relu(n) * 2 ** (-n / 2), "weights are missing"),
             (lambda n: np.sqrt(1 + 2 * n), "second moment"),
+        ],
+    ),
+    "stiefel/1": (
+        [888, 64 * 16 - 8 * 17],
+        [
+            (1024, "before any constraint"),
+            (768, "fewer than k²"),
+            (904, "counts too"),
+            (2016, "orthogonal group"),
+            (120, "within the span alone"),
+        ],
+    ),
+    "stiefel/2": (
+        [lambda t: 2 * np.arctan(t / 2), lambda t: 2 * float(np.arctan(float(t) / 2))],
+        [
+            (np.arctan, "QR and the polar step"),
+            (lambda t: t, "geodesic"),
+            (lambda t: np.arctan(t / 2), "two factors"),
+            (lambda t: 2 * np.arctan(t), "beside A"),
+            (lambda t: 360 / np.pi * np.arctan(t / 2), "In radians"),
         ],
     ),
     "spectral-universality/1": (

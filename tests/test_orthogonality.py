@@ -287,6 +287,30 @@ def test_singular_values_stay_in_the_margin_while_training(m, shape):
     assert m == 0 or s.max() > 1 + m / 2  # the data want more: the margin is used
 
 
+def test_large_steps_do_not_change_the_determinant():
+    layer = nn.Linear(6, 6, bias=False).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(6))
+    nn.utils.parametrize.register_parametrization(layer, "weight", o.SpectralMargin(0.0))
+    update = torch.optim.Adam(layer.parameters(), lr=0.3)
+    for _ in range(200):
+        update.zero_grad()
+        ((layer.weight - draw(6, 6, seed=4)) ** 2).sum().backward()
+        update.step()
+        assert torch.linalg.det(layer.weight).item() == pytest.approx(1)
+
+
+def test_a_margin_survives_saving_and_loading():
+    def layer():
+        out = nn.Linear(5, 7).double()
+        nn.utils.parametrize.register_parametrization(out, "weight", o.SpectralMargin(0.2))
+        return out
+
+    one, two = layer(), layer()
+    two.load_state_dict(one.state_dict())
+    assert torch.equal(one.weight, two.weight)
+
+
 def test_the_margin_keeps_an_orthogonal_start():
     W = initial_weights("orthogonal", 1, 6, seed=0, dtype=DOUBLE)[0]
     layer = nn.Linear(6, 6).double()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from isolib import meanfield, networks, spectra
+from isolib import activations, meanfield, networks, spectra
 
 NAMES = ["linear", "leaky_relu", "relu", "selu", "tanh", "hard_tanh", "sigmoid"]
 
@@ -106,6 +106,41 @@ def test_the_limit_and_how_fast_it_is_reached():
         # c/(L a²) each: the first order in 1/L of c is what differs
         want = spectra.residual(0.5, a, depth=2000)
         assert finite.edges() == pytest.approx(want.edges(), rel=2e-3)
+
+
+@pytest.mark.parametrize("weights", ["delta_orthogonal", "gaussian"])
+def test_the_convolutional_jacobian_is_that_of_autograd(weights):
+    net = networks.ResidualConvNet(depth=4, channels=3, activation="selu", sigma_w2=3.0, a=0.8,
+                                   sigma_b2=0.2, weights=weights, inputs=(2, 6, 6), stride=2,
+                                   outputs=5, seed=1, dtype=torch.float64)  # fmt: skip
+    x = torch.randn(2, 2, 6, 6, dtype=torch.float64)
+    block = networks.ResidualConvNet(depth=4, channels=3, activation="selu", a=0.8)
+    block = block.double()
+    block.load_state_dict({"weight": net.weight, "bias": net.bias})
+    for x0, j in zip(net.hidden(x)[0], net.jacobian(x, chunk=10), strict=True):
+        exact = torch.autograd.functional.jacobian(lambda y: block(y[None])[0], x0)
+        assert torch.allclose(j, exact.reshape(27, 27), atol=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["delta_orthogonal", "gaussian"])
+def test_the_law_of_a_residual_convolution(weights):
+    """64 channels on 3 × 3 positions; 64 neurons are independent, hence (2 + ln 64)/64."""
+    net = networks.ResidualConvNet(depth=50, channels=64, sigma_w2=0.5, weights=weights, seed=0)
+    x = torch.randn(2, 64, 3, 3, generator=torch.Generator().manual_seed(1))
+    c = meanfield.effective_cumulant("tanh", 50, 0.5, q1=0.5 / 50)
+    seen = spectra.singular_values(net, x) ** 2
+    assert spectra.compare(spectra.residual(c), seen.numpy()).ks < (2 + math.log(64)) / 64
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "selu", "tanh", "sigmoid"])
+def test_the_weights_that_give_a_wanted_c(name):
+    for c, square in [(0.05, 1.0), (1.0, 0.3)]:
+        w = meanfield.cumulant_sigma_w2(name, 20, c, mean_square=square)
+        got = meanfield.effective_cumulant(name, 20, w, q1=w * square / 20)
+        assert got == pytest.approx(c, rel=1e-8)
+    flat = activations.Activation("flat", lambda h: 0 * h, lambda h: 0 * h)
+    with pytest.raises(ValueError, match="not reached by"):
+        meanfield.cumulant_sigma_w2(flat, 20, 0.5)
 
 
 def test_bad_input():

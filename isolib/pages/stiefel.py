@@ -1,0 +1,108 @@
+"""The explorer and the checks of chapter 15, stiefel."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from isolib.exercises import exercise, function_of, number
+from isolib.explore import Curve, Explorer, Frame
+
+
+def velocity(n: int, k: int, share: float):
+    """(X, ξ): a fixed frame, and a unit tangent vector with ‖XΩ‖² = share, ‖X⊥B‖² = 1 − share."""
+    import torch
+
+    from isolib.orthogonality import qr_retraction
+
+    g = torch.Generator().manual_seed(n + k)
+    X = qr_retraction(torch.randn(n, k, generator=g, dtype=torch.float64))
+    Z = torch.randn(n, k, generator=g, dtype=torch.float64)
+    inner = X.mT @ Z
+    within, out = X @ (inner - inner.mT), Z - X @ inner
+    return X, share**0.5 * within / within.norm() + (1 - share) ** 0.5 * out / out.norm()
+
+
+def retraction_errors() -> Explorer:
+    """Chapter 15: distance of the QR, polar and Cayley steps from a geodesic."""
+
+    def frame(shape, metric, share):
+        from isolib.orthogonality import cayley_step, polar_retraction, qr_retraction
+        from isolib.stiefel import exponential
+
+        X, xi = velocity(*shape, share)
+        steps = {
+            "QR": lambda v: qr_retraction(X + v),
+            "polar": lambda v: polar_retraction(X + v),
+            "Cayley": lambda v: cayley_step(X, X @ (X.mT @ v) / 2 - v, 1.0),
+        }
+        t = np.geomspace(0.02, 2, 15)  # t[7] = 0.2
+        ends = [exponential(X, s * xi, metric) for s in t]
+        curves, slopes = [], []
+        for i, (name, step) in enumerate(steps.items()):
+            error = [(step(s * xi) - end).norm().item() for s, end in zip(t, ends, strict=True)]
+            slope = np.polyfit(np.log(t[:4]), np.log(np.maximum(error[:4], 1e-300)), 1)[0]
+            slopes.append(f"{name} {slope:.2f}, error {error[7]:.1e} at t = {t[7]:.1g}")
+            curves.append(Curve(name, t, error, color=i))
+        n, k = shape
+        text = (
+            f"{n} × {k}, share {share:g}, against the {metric} geodesic. "
+            f"Slopes at small steps: {'; '.join(slopes)}."
+        )
+        return Frame(curves, text)
+
+    shapes = {f"{n} × {k}": (n, k) for n, k in ((4, 2), (9, 4), (40, 4))}
+    return Explorer(
+        "retraction-errors",
+        "How far a cheap step lands from the geodesic",
+        frame,
+        {
+            "shape": shapes,
+            "metric": ["euclidean", "canonical"],
+            "share": [0.0, 0.1, 0.5, 0.9, 1.0],
+        },
+        {"shape": "shape", "metric": "metric", "share": "share of rotation within the span"},
+        xlim=(0.02, 2),
+        ylim=(1e-7, 3),
+        xlabel="step t",
+        ylabel="error",
+        xscale="log",
+        yscale="log",
+        start={"shape": 1, "metric": 0, "share": 1},
+    )
+
+
+@exercise("stiefel/1")
+def dimension(answer):
+    """It should be a whole number."""
+    return number(
+        answer,
+        888,
+        rtol=1e-9,
+        wrong={
+            1024: "That is the number of entries, before any constraint.",
+            768: "XᵀX is symmetric: it holds fewer than k² conditions.",
+            904: "The diagonal of XᵀX counts too: k(k + 1)/2 conditions.",
+            2016: "That is the dimension of the orthogonal group of 64 × 64 matrices.",
+            120: "That is the dimension of the rotations within the span alone.",
+        },
+    )
+
+
+@exercise("stiefel/2")
+def angle_of_cayley(answer):
+    """It should be a function of the step, say `def angle(t): ...`."""
+    return function_of(
+        answer,
+        [0.1, 0.5, 1.0, 3.0],
+        lambda t: 2 * np.arctan(t / 2),
+        rtol=1e-9,
+        wrong=[
+            (np.arctan, "That is the angle of the QR and the polar step."),
+            (lambda t: np.asarray(t) + 0.0, "That is the geodesic, the exponential itself."),
+            (lambda t: np.arctan(t / 2), "The quotient has two factors, and each turns."),
+            (lambda t: 2 * np.arctan(t), "Mind the ½ beside A."),
+            (lambda t: 2 * np.arctan(t / 2) * 180 / math.pi, "In radians, please."),
+        ],
+    )

@@ -1,7 +1,8 @@
 """Chapter 5: which tanh networks train, over σ_w² and depth, at σ_b² = 0.05 on images.
 
 Every network starts with its input at the fixed point q* of the length map, so that depth and
-σ_w² are all that differs. The page draws 6 ξ_c over the result.
+σ_w² are all that differs. The seeds of a cell are trained as one stack. The page draws 6 ξ_c over
+the result.
 """
 
 from __future__ import annotations
@@ -20,19 +21,6 @@ def at_fixed_point(x: np.ndarray, sigma_w2: float) -> np.ndarray:
     q = meanfield.fixed_point("tanh", sigma_w2, SIGMA_B2)
     size = (q - SIGMA_B2) / sigma_w2
     return (x * np.sqrt(size / (x**2).mean(1, keepdims=True))).astype(np.float32)
-
-
-def train(images, sigma_w2, depth, optimiser, *, steps, width, seed=0) -> training.History:
-    """One network of the grid; `history.accuracy[-1]` is what the figure shows."""
-    net = networks.MLP(
-        depth=depth, width=width, activation="tanh", sigma_w2=float(sigma_w2), sigma_b2=SIGMA_B2,
-        weights="gaussian", inputs=images.x_train.shape[1], outputs=10, seed=seed,
-        device=scale.device(),
-    )  # fmt: skip
-    return training.fit(
-        net, at_fixed_point(images.x_train, sigma_w2), images.y_train, optimiser=optimiser,
-        lr=RATES[optimiser], steps=steps, batch_size=64, seed=seed, log_points=2,
-    )  # fmt: skip
 
 
 def run():
@@ -54,14 +42,23 @@ def run():
     out: dict = {"images": images.name, "width": width, "steps": steps, "batch": 64,
                  "sigma_b2": SIGMA_B2, "sigma_w2": sigma_w2, "depth": depths,
                  "rates": RATES}  # fmt: skip
-    for optimiser in RATES:
-        accuracy = np.full((len(seeds), len(sigma_w2), len(depths)), np.nan)
-        for seed in seeds:
-            for i, w in enumerate(sigma_w2):
-                for j, depth in enumerate(depths):
-                    history = train(images, w, depth, optimiser, steps=steps, width=width,
-                                    seed=seed)  # fmt: skip
-                    accuracy[seed, i, j] = history.accuracy[-1]
-                print(f"  {optimiser} σ_w² = {w}: {accuracy[seed, i].round(3)}", flush=True)
-        out[optimiser] = {"accuracy": accuracy}
+    for optimiser, lr in RATES.items():
+        accuracy = []
+        for w in sigma_w2:
+            runs = [
+                dict(
+                    depth=depth, width=width, activation="tanh", sigma_w2=w, sigma_b2=SIGMA_B2,
+                    weights="gaussian", inputs=images.x_train.shape[1], outputs=10, seed=seed,
+                    lr=lr,
+                )
+                for seed in seeds for depth in depths
+            ]  # fmt: skip
+            histories = training.Sweep(
+                networks.MLP, runs, at_fixed_point(images.x_train, w), images.y_train,
+                optimiser=optimiser, steps=steps, batch_size=64, log_points=2,
+                device=scale.device(),
+            ).run()  # fmt: skip
+            accuracy.append(np.reshape([h.accuracy[-1] for h in histories], (len(seeds), -1)))
+            print(f"  {optimiser} σ_w² = {w}: {accuracy[-1].mean(0).round(3)}", flush=True)
+        out[optimiser] = {"accuracy": np.stack(accuracy, 1)}  # (seeds, σ_w², depths)
     return out, seeds

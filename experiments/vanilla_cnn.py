@@ -43,8 +43,8 @@ def sizes() -> dict:
             depths=[4], channels=4, size=8, count=64, steps=4, trial_steps=2, rates=[0.03], seeds=1
         ),
         laptop=dict(
-            depths=[128], channels=16, size=14, count=1024, steps=160, trial_steps=40,
-            rates=[0.01, 0.03, 0.1], seeds=3,
+            depths=[128], channels=16, size=28, count=1024, steps=160, trial_steps=40,
+            rates=[0.01, 0.03, 0.1], seeds=5,
         ),
         paper=dict(
             depths=[1000, 10_000], channels=64, size=28, count=10_000, steps=1000,
@@ -76,7 +76,8 @@ def run():
                 history = train(depth, kind, rate, seed, n["steps"], points, held)
                 loss[seed, : len(history.step)] = history.loss
                 accuracy[seed, : len(history.step)] = history.test_accuracy
-                print(f"  L = {depth} {kind} rate {rate} seed {seed}: {history.loss[-1]:.3f}")
+                print(f"  L = {depth} {kind} rate {rate} seed {seed}: {history.loss[-1]:.3f}",
+                      flush=True)  # fmt: skip
             out[f"{kind} {depth}"] = {"rate": rate, "tried": tried, "loss": loss,
                                       "test_accuracy": accuracy}  # fmt: skip
     return out, seeds

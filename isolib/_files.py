@@ -6,6 +6,7 @@ is the published one.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import http.client
@@ -45,6 +46,7 @@ URLS = {  # tried in this order
 }
 SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 CIFAR10_BATCHES = [f"data_batch_{k}.bin" for k in range(1, 6)] + ["test_batch.bin"]
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, or not for us
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 BROKEN = (zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
 
@@ -195,6 +197,11 @@ def _fetch(kind, name, path, sha256):
                 return path
             failures.append(f"{base + name} gave a file with SHA-256 {found}, not {sha256}")
         except (OSError, http.client.HTTPException) as error:  # a URLError is an OSError
+            if getattr(error, "errno", None) in FULL:  # another address would not help
+                raise DownloadError(
+                    f"no room for {name} in the folder {path.parent}: {error}. Free some space, "
+                    "or name another folder in the environment variable XDG_CACHE_HOME."
+                ) from error
             failures.append(f"{base + name}: {error}")
         finally:
             Path(part).unlink(missing_ok=True)

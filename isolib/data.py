@@ -1,8 +1,8 @@
-"""Images to train on: scikit-learn's digits, MNIST and CIFAR-10.
+"""What to train on: digits, MNIST and CIFAR-10, and two tasks for recurrent networks.
 
 `digits` is always there. `mnist` and `cifar10` look in the folder named by the environment
 variable ISOLIB_DATA; without that variable they use a cache, which they fill by one checksummed
-download. How files are found, fetched and read is in `isolib._files`.
+download. How files are found, fetched and read is in `isolib._files`. The two tasks are drawn.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from isolib import _files
-from isolib._check import one_of
+from isolib._check import one_of, positive_int
 from isolib._files import DownloadError
+from isolib.ensembles import _generator
 
-__all__ = ["Images", "DownloadError", "digits", "mnist", "cifar10", "images"]
+__all__ = ["Images", "DownloadError", "digits", "mnist", "cifar10", "images",
+           "adding_task", "copy_task"]  # fmt: skip
 
 NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 SIZES = {"mnist": (60_000, 10_000), "cifar10": (50_000, 10_000)}  # train, test
@@ -125,6 +127,71 @@ def images(prefer: str = "mnist", *, flatten: bool = True, standardise: bool = T
     if not paths:
         return digits(flatten=flatten, standardise=standardise)
     return _load(prefer, paths, flatten, standardise)
+
+
+def adding_task(count: int, steps: int, *, rng=None, seed=None):
+    """The adding problem: remember two marked numbers of a sequence, and give their sum.
+
+    At each step the input is a number, uniform on [0, 1], and a mark, which is 1 at two steps, one
+    in either half of the sequence, and 0 elsewhere. Whoever always answers 1 has a mean squared
+    error of 1/6, the variance of the sum.
+
+    Args:
+        count: how many sequences.
+        steps: their length, 2 or more.
+        rng, seed: a numpy Generator or an int.
+
+    Returns:
+        x: float32, shape (count, steps, 2); y: float32, shape (count,).
+
+    Source: Hochreiter and Schmidhuber 1997, in the form of Arjovsky, Shah and Bengio 2016.
+
+    Example:
+        >>> x, y = adding_task(1000, 50, seed=0)
+        >>> x.shape, bool(np.allclose((x[..., 0] * x[..., 1]).sum(1), y))
+        ((1000, 50, 2), True)
+    """
+    rng, count = _generator(rng, seed), positive_int("count", count)
+    if positive_int("steps", steps) < 2:
+        raise ValueError(f"steps must be 2 or more, for two marks, got {steps}")
+    numbers, marks = rng.random((count, steps)), np.zeros((count, steps))
+    for lo, hi in ((0, steps // 2), (steps // 2, steps)):
+        marks[np.arange(count), rng.integers(lo, hi, count)] = 1
+    x = np.stack([numbers, marks], axis=-1).astype(np.float32)
+    return x, (x[..., 0] * x[..., 1]).sum(1)
+
+
+def copy_task(count: int, blanks: int, *, rng=None, seed=None):
+    """The copy problem: ten symbols, a long wait, then a mark at which to repeat them.
+
+    The input is a sequence of `blanks` + 20 symbols out of ten, as unit vectors: first ten drawn
+    uniformly from 0 … 7, then `blanks` − 1 blanks (symbol 8), a mark (symbol 9) and ten blanks.
+    The target is 8 at all steps but the last ten, where it is the ten of the beginning. Without
+    memory the mean cross-entropy per step is at best 10 ln 8 / (blanks + 20).
+
+    Args:
+        count: how many sequences.
+        blanks: T, the steps from the last of the ten to the mark, 1 or more.
+        rng, seed: a numpy Generator or an int.
+
+    Returns:
+        x: float32, shape (count, blanks + 20, 10); y: int64, shape (count, blanks + 20).
+
+    Source: Hochreiter and Schmidhuber 1997, in the form of Arjovsky, Shah and Bengio 2016.
+
+    Example:
+        >>> x, y = copy_task(3, 5, seed=0)
+        >>> x.shape, x[0].argmax(-1)[10:]
+        ((3, 25, 10), array([8, 8, 8, 8, 9, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8]))
+        >>> bool((y[:, -10:] == x.argmax(-1)[:, :10]).all())
+        True
+    """
+    rng, count = _generator(rng, seed), positive_int("count", count)
+    symbols = np.full((count, positive_int("blanks", blanks) + 20), 8)
+    y = symbols.copy()
+    symbols[:, :10] = y[:, -10:] = rng.integers(0, 8, (count, 10))
+    symbols[:, -11] = 9
+    return np.eye(10, dtype=np.float32)[symbols], y.astype(np.int64)
 
 
 def _data_or_cache(kind):

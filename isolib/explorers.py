@@ -11,6 +11,7 @@ from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
+from isolib.pages.residual_isometry import residual_escape, universal_law
 from isolib.pages.residual_signal import residual_lengths, skip_strength
 from isolib.pages.residual_training import training_curves
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
@@ -37,6 +38,8 @@ _IN_ORDER = (
     spatial_modes,
     residual_lengths,
     skip_strength,
+    universal_law,
+    residual_escape,
     training_curves,
     penalty_flow,
     retraction_errors,

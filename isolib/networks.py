@@ -173,6 +173,32 @@ class MLP(nn.Module):
     def _next(self, layer, h, x):
         return self.activation.phi(h)
 
+    def stacked(self, parameters: dict, x) -> torch.Tensor:
+        """The outputs of many networks of this shape, each at its own batch: a product a layer.
+
+        Args:
+            parameters: tensors by name, those of the networks stacked along a new first axis.
+            x: shape (count, batch, inputs).
+
+        Returns:
+            shape (count, batch, outputs). `isolib.training.Sweep` trains with it.
+
+        Example:
+            >>> net = MLP(depth=4, width=16, outputs=10, seed=0)
+            >>> two = {k: torch.stack([p, p]) for k, p in net.named_parameters()}
+            >>> x = torch.ones(2, 3, 16)
+            >>> torch.allclose(net.stacked(two, x)[1], net(x[1]), atol=1e-6)
+            True
+        """
+        p = parameters
+        x = x if self.weight_in is None else x @ p["weight_in"].mT
+        layers = zip(p["weight"].unbind(1), p["bias"].unbind(1), strict=True)
+        for layer, (w, b) in enumerate(layers):
+            x = self._next(layer, torch.baddbmm(b.unsqueeze(1), x, w.mT), x)
+        if self.weight_out is None:
+            return x
+        return torch.baddbmm(p["bias_out"].unsqueeze(1), x, p["weight_out"].mT)
+
     def preactivations(self, x) -> list[torch.Tensor]:
         """[h^1, …, h^L], each of shape (..., width)."""
         return [h for h, _ in self._layers(self._x0(x))]

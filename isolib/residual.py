@@ -14,14 +14,16 @@ import numpy as np
 from scipy.optimize import brentq
 
 from isolib import activations
-from isolib._check import finite, nonnegative, positive, positive_int
+from isolib._check import finite, nonnegative, one_of, positive, positive_int
 from isolib.gaussian import gaussian_mean
 
 if TYPE_CHECKING:
     from isolib.laws import Law
 
-__all__ = ["cumulant_sigma_w2", "effective_cumulant", "residual", "residual_layer",
-           "residual_lengths"]  # fmt: skip
+__all__ = [
+    "cumulant_sigma_w2", "effective_cumulant", "residual", "residual_layer", "residual_lengths",
+    "residual_outlier",
+]  # fmt: skip
 
 LARGE = 25.0  # λ_max of the limit law is above 1e22 here: no network, but forgotten 1/L
 
@@ -178,30 +180,53 @@ def _power(a, depth):
     return math.exp(exponent)
 
 
-def residual_layer(v: float, a: float = 1.0) -> Law:
-    """The law of Y Yᵀ for Y = a 1 + X, X square Gaussian with entries of variance v/N: exact.
+def residual_layer(v: float, a: float = 1.0, weights: str = "gaussian") -> Law:
+    """The law of Y Yᵀ for Y = a 1 + X, X square with E X Xᵀ = v 1: exact.
 
-    `residual_layer(c/L) ** L` is the linear residual network of depth L. S(z) solves
-    v² z(1+z) S² − (a² + v(1+2z)) S + 1 = 0; the root with S(0) = 1/(a² + v) is written without a
-    difference, S = 2/(A + √((a²+v)² + 4a²v z)), A = a² + v(1+2z).
+    `residual_layer(c/L) ** L` is the linear residual network of depth L. Gaussian: entries of
+    variance v/N, and S(z) solves v² z(1+z) S² − (a² + v(1+2z)) S + 1 = 0; the root with
+    S(0) = 1/(a² + v) is written without a difference, S = 2/(A + √((a²+v)² + 4a²v z)),
+    A = a² + v(1+2z). Orthogonal: X = √v O, and the law is that of a² + v + 2a√v cos θ.
 
     Args:
         v: positive. For a layer with D: v = (σ_w²/L) E φ'², to first order in 1/L.
-        a: the factor of the skip connection; 0 gives Marchenko–Pastur.
+        a: the factor of the skip connection; 0 gives Marchenko–Pastur, or the point v.
+        weights: "gaussian" or "orthogonal".
 
     Example:
         >>> (residual_layer(0.25) ** 4).singular_values().edges().round(4).tolist()
         [0.16, 3.7225]
     """
-    from isolib.laws import FromS, MarchenkoPastur
+    from isolib.laws import MarchenkoPastur, PointMass
+    from isolib.laws._residual import GaussianLayer, OrthogonalLayer
 
     v, a = positive("v", v), float(finite("a", a))
-    if a == 0:
-        return MarchenkoPastur(variance=v)
+    if one_of("weights", weights, ("gaussian", "orthogonal")) == "orthogonal":
+        return OrthogonalLayer(v, a) if a else PointMass(v)
+    return GaussianLayer(v, a) if a else MarchenkoPastur(variance=v)
 
-    def log_s(z):
-        root = np.sqrt((a**2 + v) ** 2 + 4 * a**2 * v * z + 0j)
-        s = 2 / (a**2 + v * (1 + 2 * z) + root)
-        return np.log(s)
 
-    return FromS(log_s, name=f"residual_layer({v:g}, a={a:g})")
+def residual_outlier(
+    activation, depth: int, sigma_w2: float, q1: float = 1.0, *, mean: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """(t, β), each of shape (depth,): what drives one singular value out of the law.
+
+    β_l = √(σ_w²/L) E[z φ'(√q^l z)] is the rank-one mean of D^l W^l, t_{l−1} = ⟨x⟩/rms x at its
+    input, for a = 1 and no biases. Where Σ t_{l−1} β_l is large, ln λ₁ = 2 Σ t_{l−1} β_l + O(1)
+    for the largest eigenvalue of J Jᵀ. Arguments as for `residual_lengths`.
+
+    Source: this book, chapter 12.
+
+    Example:
+        >>> t, beta = residual_outlier("relu", 1000, 0.5)
+        >>> round(float(2 * t @ beta), 2)
+        16.37
+    """
+    act = activations.get(activation)
+    lengths = residual_lengths(act, depth, sigma_w2, 0.0, q1, mean=mean)
+    root, m, t, beta = math.sqrt(sigma_w2 / depth), float(mean), [], []
+    for q in lengths:
+        beta.append(root * gaussian_mean(lambda h: h * act.slope(h), q, act.kinks) / math.sqrt(q))
+        t.append(m * root / math.sqrt(q))  # rms x^{l−1} = √q^l / root
+        m += gaussian_mean(act.phi, q, act.kinks)
+    return np.array(t), np.array(beta)

@@ -1,8 +1,10 @@
 """Many networks of one shape, trained as one program: for seeds × rates × initialisations.
 
 Stacked parameters turn every matrix product of a network into one batched product of them all, so
-the cost of a step is arithmetic and no longer the overhead of thousands of small calls. What a
-run gets (minibatches, updates, measurements) is what `isolib.training.fit` gives it alone.
+the cost of a step is arithmetic and no longer the overhead of thousands of small calls. A network
+with a method `stacked` (see `MLP.stacked`) says itself how; others go through `torch.vmap`. Each
+loss depends on one network only, so the gradient of their sum is that of each. What a run gets
+(minibatches, updates, measurements) is what `isolib.training.fit` gives it alone.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+from torch.func import functional_call, stack_module_state, vmap
 
 from isolib import training
 from isolib._check import one_of, positive, positive_int
@@ -40,7 +42,8 @@ class Sweep:
             sigma_b2 and weights.
         at_once: the most networks in one stack; memory grows with it.
         probe: on how many training examples at most loss and accuracy are measured.
-        device: where to train; the CPU unless told.
+        device: where to train; the CPU unless told. On a GPU the steps are eager: CUDA graphs and
+            `torch.compile` are not used, and not tried.
 
     Raises:
         ValueError: a run without lr or seed, two equal runs, data that do not fit (as `fit`), a
@@ -142,23 +145,16 @@ def _train(build, runs, data, options, device, tick=None):
     like = next(models[0].parameters())
     x, y, labels = training._data("x", "y", *data[:2], like, loss)
     held = data[2] and training._data("x_test", "y_test", *data[2], like, loss)
-    if labels is not None:
-        training._check_classes(models[0], x, labels)
+    for name, part in (("y", (x, y, labels)), ("y_test", held)):
+        if part:
+            training._check_classes(models[0], part[0], part[2], name)
     try:
         stack = {k: v.detach().clone() for k, v in stack_module_state(models)[0].items()}
     except RuntimeError as error:
         raise ValueError(f"the networks of one group differ in shape: {error}") from error
-    base, criterion = copy.deepcopy(models[0]).to("meta"), training._loss(loss)
-
-    def value(p, x, y):
-        return criterion(functional_call(base, p, (x,)), y)
-
-    def score(p, x, y, labels):
-        out = functional_call(base, p, (x,))
-        right = torch.full((), math.nan) if labels is None else (out.argmax(-1) == labels).sum()
-        return criterion(out, y) * len(x), right
-
-    step_of = vmap(grad_and_value(value))
+    for p in stack.values():
+        p.requires_grad_()
+    outputs, losses = _outputs(copy.deepcopy(models[0]).to("meta")), vmap(training._loss(loss))
     size = min(options["batch_size"], len(x))
     draws = [generator(r["seed"]) for r in runs]
     probe = torch.stack([torch.randperm(len(x), generator=g)[: options["probe"]] for g in draws])
@@ -173,14 +169,16 @@ def _train(build, runs, data, options, device, tick=None):
     @torch.no_grad()
     def measure(x, y, labels, own):
         """Mean loss and accuracy of every network; `own`: each has its own examples."""
-        total, right, n = 0.0, 0.0, x.shape[int(own)]
-        ways = (0, *(3 * [0 if own else None]))
+        total, right, n = 0.0, math.nan if labels is None else 0.0, x.shape[int(own)]
         for part in torch.arange(n, device=x.device).split(piece if own else training.PROBE):
-            cut = [t if t is None else t[:, part] if own else t[part] for t in (x, y, labels)]
-            dims = (*ways[:3], None if labels is None else ways[3])
-            a, b = vmap(score, in_dims=dims)(stack, *cut)
-            total, right = total + a.double(), right + b.double()
-        return (total / n).tolist(), (right / n).tolist()
+            xs, ys, labelled = (t if t is None else t[:, part] if own else
+                                t[part].expand(count, *t[part].shape)
+                                for t in (x, y, labels))  # fmt: skip
+            out = outputs(stack, xs)
+            total = total + losses(out, ys).double() * len(part)
+            if labels is not None:
+                right = right + (out.argmax(-1) == labelled).sum(1).double()
+        return (total / n).tolist(), ([right] * count if labels is None else (right / n).tolist())
 
     def take(i):
         i = i.to(x.device)
@@ -188,8 +186,9 @@ def _train(build, runs, data, options, device, tick=None):
 
     for step in range(options["steps"] + 1):
         xb, yb, _ = take(torch.stack([next(b) for b in batches]))
-        grads, now = step_of(stack, xb, yb)
-        now = now.double().cpu().numpy()
+        now = losses(outputs(stack, xb), yb)
+        grads = torch.autograd.grad(now.sum(), list(stack.values()), materialize_grads=True)
+        grads, now = dict(zip(stack, grads, strict=True)), now.detach().double().cpu().numpy()
         if limit is None:
             limit = training.BIG * np.maximum(1.0, np.nan_to_num(now, nan=0.0, posinf=0.0))
         for i in np.flatnonzero(~(np.isfinite(now) & (now <= limit))):
@@ -208,10 +207,18 @@ def _train(build, runs, data, options, device, tick=None):
         if step < options["steps"]:  # the last pass only measures
             for k, p in stack.items():
                 lr = rate.view(-1, *[1] * (p.ndim - 1))
-                p.sub_(rule(grads[k], state[k], step + 1).mul_(lr))
+                p.detach().sub_(rule(grads.pop(k), state[k], step + 1).mul_(lr))
         if tick:
             tick(1)
     return [(r, training.history_of(rows[i], dead[i])) for i, r in enumerate(runs)]
+
+
+def _outputs(base):
+    """The function (stacked parameters, inputs) → outputs of a stack of networks like `base`."""
+    owner = next(c for c in type(base).__mro__ if "forward" in vars(c))
+    if "stacked" in vars(owner):  # not one that a subclass with another forward inherits
+        return base.stacked
+    return vmap(lambda p, x: functional_call(base, p, (x,)))
 
 
 def _momentum(g, s, t):
@@ -254,11 +261,18 @@ def _history(d):
 
 
 def _append(path, lines):
-    """One write of whole lines, on the disk before it returns."""
-    with open(path, "a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(line) + "\n" for line in lines))
-        file.flush()
-        os.fsync(file.fileno())
+    """Whole lines, on the disk before it returns; or, if there is no room, none of them."""
+    rest = memoryview("".join(json.dumps(line) + "\n" for line in lines).encode())
+    with open(path, "ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except OSError as error:
+            file.truncate(end)
+            why = f"{error.strerror}; the groups finished before are stored in"
+            raise OSError(error.errno, why, str(path)) from error
 
 
 def _read(path, fingerprint):

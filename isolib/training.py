@@ -107,8 +107,9 @@ def fit(
     held = evaluate and _data("x_test", "y_test", *evaluate, parameters[0], loss)
     batch_size = min(positive_int("batch_size", batch_size), len(x))
     grid = set(log_steps(steps, log_points))
-    if labels is not None:
-        _check_classes(model, x, labels)
+    for name, part in (("y", (x, y, labels)), ("y_test", held)):
+        if part:
+            _check_classes(model, part[0], part[2], name)
     g = generator(seed)
     probe = torch.randperm(len(x), generator=g)[:PROBE].to(x.device)
     probe = (x[probe], y[probe], None if labels is None else labels[probe])
@@ -203,15 +204,16 @@ def _data(name_x, name_y, x, y, like, loss):
 
 
 @torch.no_grad()
-def _check_classes(model, x, labels):
-    """The largest label has an output of its own (on a GPU, torch would fail obscurely)."""
+def _check_classes(model, x, labels, name):
+    """The inputs fit the model, and the largest label, if there are labels, has an output."""
     was_training = model.training
     out = model.eval()(x[:1])
     model.train(was_training)
-    if out.ndim != 2 or out.shape[1] <= labels.max():
+    # on a GPU, torch would fail obscurely
+    if labels is not None and (out.ndim != 2 or out.shape[1] <= labels.max()):
         raise ValueError(
-            f"model must map (batch, ...) to (batch, classes) with classes > "
-            f"{int(labels.max())}, the largest label; its output has shape {tuple(out.shape)}"
+            f"model must map (batch, ...) to (batch, classes) with classes > {int(labels.max())}, "
+            f"the largest label in {name}; its output has shape {tuple(out.shape)}"
         )
 
 

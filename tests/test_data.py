@@ -1,5 +1,6 @@
 """Readers on fabricated files; downloads with a fabricated network; real files where there are."""
 
+import errno
 import gzip
 import hashlib
 import io
@@ -12,7 +13,16 @@ import numpy as np
 import pytest
 
 from isolib import _files
-from isolib.data import DownloadError, Images, cifar10, digits, images, mnist
+from isolib.data import (
+    DownloadError,
+    Images,
+    adding_task,
+    cifar10,
+    copy_task,
+    digits,
+    images,
+    mnist,
+)
 
 REAL = os.environ.get("ISOLIB_DATA")
 RNG = np.random.default_rng(0)
@@ -259,6 +269,107 @@ def test_second_mirror(network, monkeypatch):
 
     monkeypatch.setattr(urllib.request, "urlopen", flaky)
     assert mnist().x_train.shape == (9, 784)
+
+
+def cut_short(content):
+    return Response(content[: len(content) // 2])
+
+
+class Dropped(Response):
+    """A connection that breaks after the first block."""
+
+    def read(self, size=-1):
+        if self.tell():
+            raise ConnectionResetError("connection reset by peer")
+        return super().read(20)
+
+
+@pytest.mark.parametrize("broken", [cut_short, Dropped])
+def test_a_partial_download_is_not_kept(network, tmp_path, monkeypatch, broken):
+    files, everywhere = mnist_files(), True
+    serve = urllib.request.urlopen
+
+    def urlopen(url, timeout):
+        name = url.rsplit("/", 1)[1]
+        ill = name.startswith("t10k-labels") and (
+            everywhere or url.startswith(_files.URLS["mnist"][0])
+        )
+        return broken(files[name]) if ill else serve(url, timeout)
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    with pytest.raises(DownloadError, match="t10k-labels.*(SHA-256|connection reset)"):
+        mnist()
+    cache = tmp_path / "cache" / "isolib" / "mnist"
+    assert len(list(cache.iterdir())) == 3  # the whole ones, and no part of the other
+    everywhere = False
+    assert mnist().x_train.shape == (9, 784)  # from the second address
+
+
+def test_a_full_disk_keeps_nothing_and_says_so(network, tmp_path, monkeypatch):
+    real = os.fdopen
+
+    def fdopen(*args):
+        out, written = real(*args), []
+
+        class Full(io.BufferedWriter):
+            def write(self, block):
+                if written:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                written.append(super().write(block[:10]))
+                return self.write(block[10:])
+
+        return Full(out.detach())
+
+    monkeypatch.setattr(os, "fdopen", fdopen)
+    with pytest.raises(DownloadError, match="no room for train-images.*cache.*No space left"):
+        mnist()
+    assert len(network) == 1  # another address would not help
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+
+
+def test_adding_task():
+    x, y = adding_task(4000, 21, seed=0)
+    assert x.shape == (4000, 21, 2) and y.shape == (4000,) and x.dtype == y.dtype == np.float32
+    numbers, marks = x[..., 0], x[..., 1]
+    assert set(np.unique(marks)) == {0, 1} and 0 <= numbers.min() and numbers.max() <= 1
+    assert (marks[:, :10].sum(1) == 1).all() and (marks[:, 10:].sum(1) == 1).all()
+    assert marks.sum(0).min() > 0  # every step is marked sometimes
+    assert np.array_equal((numbers * marks).sum(1), y)
+    assert abs(((y - 1) ** 2).mean() - 1 / 6) < 4 * 0.19 / 4000**0.5  # four standard errors
+    again = adding_task(4000, 21, rng=np.random.default_rng(0))
+    assert np.array_equal(x, again[0]) and not np.array_equal(x, adding_task(4000, 21, seed=1)[0])
+
+
+def test_copy_task():
+    x, y = copy_task(2000, 30, seed=0)
+    assert x.shape == (2000, 50, 10) and x.dtype == np.float32
+    assert y.shape == (2000, 50) and y.dtype == np.int64
+    assert (x.sum(-1) == 1).all() and set(np.unique(x)) == {0, 1}
+    symbols = x.argmax(-1)
+    assert np.array_equal(y[:, -10:], symbols[:, :10]) and (y[:, :-10] == 8).all()
+    assert (symbols[:, 10:39] == 8).all() and (symbols[:, 40:] == 8).all()
+    assert (symbols[:, 39] == 9).all()  # 30 steps after the last of the ten
+    share = np.bincount(symbols[:, :10].ravel(), minlength=8) / 20_000
+    assert len(share) == 8 and np.abs(share - 1 / 8).max() < 4 * (7 / 64 / 20_000) ** 0.5
+    assert np.array_equal(x, copy_task(2000, 30, seed=0)[0])
+    assert copy_task(1, 1, seed=0)[0].shape == (1, 21, 10)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: adding_task(0, 10), "count.*0"),
+        (lambda: adding_task(5, 1), "steps must be 2 or more.*1"),
+        (lambda: adding_task(5, 2.5), "steps.*2.5"),
+        (lambda: copy_task(5, 0), "blanks.*0"),
+        (lambda: copy_task(-1, 3), "count.*-1"),
+        (lambda: copy_task(5, 3, rng=0), "rng must be"),
+        (lambda: adding_task(5, 3, rng=np.random.default_rng(0), seed=0), "not both"),
+    ],
+)
+def test_tasks_refuse(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_cache_folder(monkeypatch):

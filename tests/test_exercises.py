@@ -278,6 +278,44 @@ ANSWERS = {
             (lambda n: np.sqrt(1 + 2 * n), "second moment"),
         ],
     ),
+    "residual-isometry/2": (
+        [
+            lambda c: (
+                (np.sqrt(1 + 2 / c) + 1)
+                / (np.sqrt(1 + 2 / c) - 1)
+                * np.exp(c * np.sqrt(1 + 2 / c))
+            )
+        ],
+        [
+            (
+                lambda c: (
+                    (
+                        (np.sqrt(1 + 2 / c) + 1)
+                        / (np.sqrt(1 + 2 / c) - 1)
+                        * np.exp(c * np.sqrt(1 + 2 / c))
+                    )
+                    ** 0.5
+                ),
+                "That is s_max.",
+            ),
+            (
+                lambda c: (
+                    (
+                        (np.sqrt(1 + 2 / c) + 1)
+                        / (np.sqrt(1 + 2 / c) - 1)
+                        * np.exp(c * np.sqrt(1 + 2 / c))
+                    )
+                    ** 2
+                ),
+                "are the roots",
+            ),
+            (lambda c: np.exp(2 * c), "two places"),
+        ],
+    ),
+    "residual-isometry/5": (
+        [308.1],
+        [(88.2, "100² = 10,000"), (266.5, "factor ½"), (66.6, "exponent is")],
+    ),
     "stiefel/1": (
         [888, 64 * 16 - 8 * 17],
         [

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from isolib import activations, meanfield, networks, spectra
+from isolib import activations, ensembles, laws, meanfield, networks, spectra
+from isolib.residual import residual_outlier
 
 NAMES = ["linear", "leaky_relu", "relu", "selu", "tanh", "hard_tanh", "sigmoid"]
 
@@ -82,8 +83,8 @@ def test_weights_are_those_of_an_mlp_over_the_root_of_the_depth():
     assert torch.allclose(plain.weight, 3 * res.weight)
 
 
-@pytest.mark.parametrize("a", [1.0, 0.7, -1.2])
-@pytest.mark.parametrize("v", [0.01, 0.5, 4.0])
+@pytest.mark.parametrize("a", [1.0, 0.8, -1.2])  # 0.8² is just above, at and below the v
+@pytest.mark.parametrize("v", [0.01, 0.5, 0.64, 0.66, 4.0])
 def test_one_layer(a, v):
     """KS of one 600 × 600 matrix: (2 + ln N)/N; moments by the free cumulants of a 1 + X."""
     n, rng = 600, np.random.default_rng(0)
@@ -169,3 +170,54 @@ def test_bad_input():
     ]:
         with pytest.raises(ValueError, match=words):
             call()
+
+
+@pytest.mark.parametrize(("a", "c", "depth"), [(1, 0.5, 1), (0.9, 0.5, 3), (-1, 2, 8), (1, 1.9, 2),
+                                               (1, 2, 2), (0.7, 9, 3)])  # fmt: skip
+def test_orthogonal_layers(a, c, depth):
+    """Against a matrix of 300: (2 + ln N)/N; also where v = a² and where v > a²."""
+    n, j = 300, np.eye(300)
+    for q in ensembles.haar_orthogonal(n, batch=depth, seed=1):
+        j = a * j + math.sqrt(c / depth) * q @ j
+    law = spectra.residual_layer(c / depth, a, weights="orthogonal") ** depth
+    seen = np.linalg.svd(j, compute_uv=False) ** 2
+    assert spectra.compare(law, seen).ks < (2 + math.log(n)) / n
+    assert law.mean == pytest.approx((a**2 + c / depth) ** depth, rel=1e-12)
+    assert law.cdf(law.edges()[-1] * 2) == pytest.approx(1, abs=1e-7)
+
+
+def test_an_orthogonal_layer_is_two_coins_and_a_point():
+    """The arcsine law is that of a free sum of two fair coins ±a√v; S by the generic route."""
+    v, a = 0.3, 0.8
+    layer = spectra.residual_layer(v, a, weights="orthogonal")
+    coin = laws.Atoms([-a * math.sqrt(v), a * math.sqrt(v)], [0.5, 0.5])
+    same = laws.PointMass(a**2 + v) + coin + coin
+    assert layer.moments(6) == pytest.approx(same.moments(6), rel=1e-10)
+    z = np.array([-0.7, -0.2, 0.3 - 0.2j])
+    s = (2 + z) / (
+        (a * a + v) * (1 + z) + np.sqrt((a * a - v) ** 2 + 4 * a * a * v * (1 + z) ** 2)
+    )
+    assert layer.s_transform(z) == pytest.approx(s, rel=1e-10)
+    assert layer.quantile(0.5) == pytest.approx(a**2 + v)
+    assert spectra.residual_layer(v, 0.0, weights="orthogonal").atoms() == [(v, 1.0)]
+    with pytest.raises(ValueError, match="gaussian"):
+        spectra.residual_layer(v, a, weights="haar")
+
+
+def test_the_outlier_grows_as_its_exponent_says():
+    """ReLU, input mean t₀: ½(1+t₀)e^{2σ√(L/2π)}, low by O(1/√L); none for odd φ."""
+    depth, n = 100, 300
+    x = torch.randn(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = (x - x.mean()) / x.std(correction=0) * (depth / 0.5) ** 0.5
+    net = networks.ResidualMLP(depth=depth, width=n, activation="relu", sigma_w2=0.5, seed=0,
+                               weights="gaussian", dtype=torch.float64)  # fmt: skip
+    s = spectra.singular_values(net, x)[0].numpy()
+    want = 0.5 * math.exp(2 * math.sqrt(0.5 * depth / (2 * math.pi)))
+    assert s[0] ** 2 == pytest.approx(want, rel=0.25)
+    assert s[1] ** 2 < 1.05 * spectra.residual(0.25).edges()[-1]
+    growth = [2 * np.dot(*residual_outlier("relu", k, 0.5)) for k in (400, 1600)]
+    assert growth[1] - growth[0] == pytest.approx(
+        2 * math.sqrt(0.5 / (2 * math.pi)) * 20, rel=0.01
+    )
+    t, beta = residual_outlier("tanh", 50, 0.5, mean=3.0)
+    assert abs(beta).max() < 1e-12 and t[0] == pytest.approx(0.3)  # ⟨x⁰²⟩ = L/σ_w² = 100

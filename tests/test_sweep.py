@@ -1,17 +1,19 @@
 """A sweep trains each network as `fit` would, survives a kill, and runs in many processes."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from isolib import sweep, training
-from isolib.networks import MLP
+from isolib.networks import MLP, ResidualMLP
 
 X = torch.randn(300, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 Y = (X[:, 0] > 0).long() + (X[:, 1] > 0).long()
@@ -47,6 +49,47 @@ def test_a_stack_is_its_networks_one_by_one(optimiser, loss):
         lr = run.pop("lr")
         alone = training.fit(build(**run), X, Y, lr=lr, seed=run["seed"], **options)
         same(ours, alone, rtol=1e-7)  # rounding, after 40 steps that amplify it
+
+
+class Doubled(MLP):
+    """A forward of its own, which `MLP.stacked` knows nothing of."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def doubled(**run):
+    return Doubled(**run, dtype=torch.float64)
+
+
+def residual(**run):
+    return ResidualMLP(**run, a=0.9, branch="centred", dtype=torch.float64)
+
+
+@pytest.mark.parametrize("make", [doubled, residual])
+def test_networks_made_from_mlp_are_stacked_as_what_they_are(make):
+    """One with a forward of its own goes through vmap, one with another layer stacks itself."""
+    options, runs = dict(steps=20, batch_size=32, evaluate=(X[:50], Y[:50])), grid()
+    for run, ours in zip(runs, training.Sweep(make, runs, X, Y, **options).run(), strict=True):
+        lr = run.pop("lr")
+        same(ours, training.fit(make(**run), X, Y, lr=lr, seed=run["seed"], **options), 1e-7)
+
+
+def broken(**run):
+    """One network of the stack starts at nan."""
+    net = build(**run)
+    if run["seed"] == 1:
+        with torch.no_grad():
+            net.weight[0, 0, 0] = torch.nan
+    return net
+
+
+def test_a_nan_stays_in_its_network():
+    runs = grid(rates=(0.1,), activations=("tanh",))
+    good, bad = training.Sweep(broken, runs, X, Y, steps=10).run()
+    alone = training.Sweep(build, runs[:1], X, Y, steps=10).run()[0]
+    same(good, alone, rtol=1e-7)
+    assert bad.diverged_at == 0 and bad.step.tolist() == [0] and np.isnan(bad.loss[0])
 
 
 def test_a_diverging_network_is_recorded_and_leaves_the_others_alone():
@@ -116,22 +159,55 @@ def test_processes_give_the_same(tmp_path):
         same(a, b, rtol=1e-12)
 
 
-def deadly(**run):
-    """A network whose making kills the process."""
-    if run["seed"] == 1:
-        time.sleep(2)  # let the other group finish and be stored
-        import os
-
+def fused(fuse, act, **run):
+    """A network whose making ends badly for seed 1, as long as the file `fuse` exists."""
+    if run["seed"] == 1 and Path(fuse).exists():
+        if act == "interrupt":
+            raise KeyboardInterrupt
+        time.sleep(2)  # let the other groups finish and be stored
         os.kill(os.getpid(), signal.SIGKILL)
     return build(**run)
 
 
-def test_a_worker_that_dies_loses_nothing_finished(tmp_path):
-    path = tmp_path / "a.jsonl"
-    runs = grid(rates=(0.1,), activations=("tanh",))
-    with pytest.raises(Exception, match="(?i)worker|terminated|executor"):
-        training.Sweep(deadly, runs, X, Y, steps=5, at_once=1).run(path, n_jobs=2)
-    assert path.read_text().count("\n") == 2  # the header and the run that finished
+@pytest.mark.parametrize("act", ["interrupt", "kill"])
+def test_an_interrupted_sweep_and_a_dead_worker_lose_nothing_finished(tmp_path, act):
+    path, fuse = tmp_path / "a.jsonl", tmp_path / "fuse"
+    runs = [dict(run, fuse=str(fuse), act=act)
+            for run in grid(rates=(0.1,), seeds=(0, 1, 2), activations=("tanh",))]  # fmt: skip
+    sweep = training.Sweep(fused, runs, X, Y, steps=5, at_once=1)
+    fuse.touch()
+    if act == "kill":
+        with pytest.raises(Exception, match="(?i)worker|terminated|executor"):
+            sweep.run(path, n_jobs=2)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            sweep.run(path)
+    kept = path.read_text()
+    assert 2 <= kept.count("\n") <= 3  # the header and what finished
+    fuse.unlink()
+    resumed = sweep.run(path)
+    assert path.read_text().startswith(kept) and path.read_text().count("\n") == 4
+    for a, b in zip(resumed, sweep.run(), strict=True):
+        same(a, b, rtol=0 if act == "interrupt" else 1e-12)
+
+
+def test_a_full_disk_leaves_whole_groups(tmp_path):
+    """A limit on the size of files: the write stops half-way through the third group."""
+    resource = pytest.importorskip("resource", reason="no limits on this system")
+    path, runs = tmp_path / "a.jsonl", grid()
+    plan = training.Sweep(build, runs, X, Y, steps=10, at_once=2)
+    whole = plan.run(tmp_path / "whole.jsonl")
+    lines = (tmp_path / "whole.jsonl").read_bytes().splitlines(keepends=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sum(map(len, lines[:5])) + 30, hard))
+    try:
+        with pytest.raises(OSError, match="groups finished before are stored in.*a.jsonl"):
+            plan.run(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"".join(lines[:5])  # the header and two groups
+    for a, b in zip(plan.run(path), whole, strict=True):
+        same(a, b, rtol=0)
 
 
 def test_dask_cluster(tmp_path):
@@ -158,7 +234,11 @@ def test_dask_cluster(tmp_path):
         (dict(runs=grid()[:1] * 2), "different"),
         (dict(optimiser="sdg"), "Did you mean 'sgd'"),
         (dict(steps=0), "steps"),
-        (dict(y=Y + 7), "largest label"),
+        (dict(y=Y + 7), "largest label in y;"),
+        (dict(evaluate=(X, Y + 7)), "largest label in y_test;"),
+        (dict(x=X[:, :5]), r"x must have shape \(batch, 6\).*5"),
+        (dict(evaluate=(X[:, :5], Y)), r"x must have shape \(batch, 6\).*5"),
+        (dict(x=X[:, :5], y=X[:, :3], loss="mse"), r"x must have shape \(batch, 6\).*5"),
         (dict(y=Y[:5]), "shapes"),
         (dict(x=X * torch.nan), "finite"),
         (dict(build=lambda seed, **_: torch.nn.Sequential(torch.nn.Linear(6, 3),

@@ -107,6 +107,7 @@ def test_progress_bar_and_mode(data, capsys):
 
 
 X, Y = torch.ones(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
+WIDE = MLP(depth=1, width=8, inputs=5, outputs=3, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,11 @@ X, Y = torch.ones(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
         (dict(log_points=0), "log_points.*0"),
         (dict(seed="a"), "seed must be"),
         (dict(model=nn.Flatten()), "model must have parameters"),
-        (dict(model=nn.Linear(4, 2)), r"classes > 2, the largest label.*\(1, 2\)"),
+        (dict(model=nn.Linear(4, 2)), r"classes > 2, the largest label in y;.*\(1, 2\)"),
+        (dict(evaluate=(X, Y + 1)), r"classes > 3, the largest label in y_test;.*\(1, 3\)"),
+        (dict(model=WIDE), r"x must have shape \(batch, 5\).*\(1, 4\)"),
+        (dict(model=WIDE, x=torch.ones(6, 5), evaluate=(X, Y)), r"\(batch, 5\).*\(1, 4\)"),
+        (dict(model=WIDE, y=torch.ones(6, 3), loss="mse"), r"\(batch, 5\).*\(1, 4\)"),
         (dict(x=X[:5]), r"x and y must have shapes.*\(5, 4\) and \(6,\)"),
         (dict(x=X * float("nan")), "x and y must be finite"),
         (dict(y=Y.float()), "y must be int labels.*float32"),

@@ -15,6 +15,7 @@ from isolib.pages.residual_isometry import residual_escape, universal_law
 from isolib.pages.residual_signal import residual_lengths, skip_strength
 from isolib.pages.residual_training import training_curves
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
+from isolib.pages.soft_orthogonality import penalty_flow
 from isolib.pages.spectral_universality import universality
 from isolib.pages.stiefel import retraction_errors
 from isolib.pages.training_deep_networks import learning_curves
@@ -40,6 +41,7 @@ _IN_ORDER = (
     universal_law,
     residual_escape,
     training_curves,
+    penalty_flow,
     retraction_errors,
 )
 

@@ -88,6 +88,18 @@ ANSWERS = {
         [np.sqrt(96) / 5, 1.9596],
         [(3.84, "square of it"), (1.8856, "3 × 3"), (2, "Gaussian"), (5, "bound")],
     ),
+    "soft-orthogonality/2": (
+        [lambda s: np.log((s**-2.0 - 1) / (0.99**-2 - 1)) / 8],
+        [
+            (lambda s: np.log((s**-2.0 - 1) / (0.99**-2 - 1)) / 4, "rate 8λ"),
+            (lambda s: np.log((1 / s - 1) / (1 / 0.99 - 1)) / 8, "not s⁻¹"),
+            (lambda s: np.log(0.99 / s) / 4, "growth near 0"),
+        ],
+    ),
+    "soft-orthogonality/5": (
+        [0.6, 3 / 5],
+        [(0.75, "divide"), (0.4, "one product"), (1.25, "the norm"), (0.45, "square root")],
+    ),
     "residual-signal/1": (
         [0.5 / 1.04, 0.4808],
         [

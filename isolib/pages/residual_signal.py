@@ -57,7 +57,7 @@ def residual_lengths() -> Explorer:
         name, at = _NAMES[activation], _thin(depth)
         q, c = _walk(name, depth, w)
         without, _ = _walk(name, depth, w, cross=False)
-        x = at / (depth - 1)
+        x = (at + 1) / depth
         return Frame(
             [
                 Curve("q with the cross term", x, q[at], "theory"),
@@ -79,7 +79,7 @@ def residual_lengths() -> Explorer:
         },
         {"activation": "activation", "depth": "depth L", "w": "σ_w²"},
         xlim=(0, 1),
-        xlabel="depth l/L",
+        xlabel="layer over depth, l/L",
         ylabel="length q",
         yscale="log",
         start={"activation": 2, "depth": 2, "w": 2},

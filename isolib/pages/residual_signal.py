@@ -57,14 +57,14 @@ def residual_lengths() -> Explorer:
         name, at = _NAMES[activation], _thin(depth)
         q, c = _walk(name, depth, w)
         without, _ = _walk(name, depth, w, cross=False)
-        x = at / (depth - 1)
         return Frame(
             [
-                Curve("q with the cross term", x, q[at], "theory"),
-                Curve("without it", x, without[at]),
+                Curve("q with the cross term", at + 1, q[at], "theory"),
+                Curve("without it", at + 1, without[at]),
             ],
             f"{activation}, L = {depth}, σ_w² = {w:g}: c = {c:.4f}, length {q[-1]:.4g} in the "
             f"last layer ({without[-1]:.4g} without the cross term).",
+            xlim=(1, depth),
             ylim=(0.8, max(4.0, 1.3 * q[-1])),
         )
 
@@ -78,8 +78,8 @@ def residual_lengths() -> Explorer:
             "w": [0.125, 0.25, 0.5, 1.0, 2.0],
         },
         {"activation": "activation", "depth": "depth L", "w": "σ_w²"},
-        xlim=(0, 1),
-        xlabel="depth l/L",
+        xlim=(1, 300),
+        xlabel="layer",
         ylabel="length q",
         yscale="log",
         start={"activation": 2, "depth": 2, "w": 2},

@@ -11,6 +11,7 @@ from isolib import activations
 from isolib._check import one_of, positive, positive_int
 from isolib.gaussian import gaussian_mean
 from isolib.meanfield import critical_point
+from isolib.residual import cumulant_sigma_w2, residual, residual_outlier
 
 if TYPE_CHECKING:
     from isolib.laws import Law
@@ -43,11 +44,32 @@ class Stack(nn.Module):
 """
 
 
+_RESIDUAL = """\
+import torch
+from torch import nn
+
+
+class Stack(nn.Module):
+    def __init__(self, width, depth={depth}, phi={phi}):
+        super().__init__()
+        self.phi = phi
+        self.layers = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(depth))
+        for layer in self.layers:
+            nn.init.orthogonal_(layer.weight, gain={gain:.9g})
+
+    def forward(self, x):  # mean square 1 an entry
+        for layer in self.layers:
+            x = x + self.phi(layer(x))
+        return x
+"""
+
+
 @dataclass(frozen=True)
 class Design:
     """What `design` returns: an initialisation and what it promises.
 
-    sigma_w2, sigma_b2: σ_w² and σ_b². weights: "orthogonal". q: the length of the pre-activations.
+    sigma_w2, sigma_b2: σ_w² and σ_b²; in a residual network WᵀW = (σ_w²/L) 1. weights:
+    "orthogonal". q: the length of the pre-activations, in a residual network of the first ones.
     law: the predicted law of J Jᵀ; s_max: the largest singular value of it, atoms included.
     warnings: sentences, empty where there is nothing to warn of. code: a module in plain PyTorch.
     """
@@ -79,23 +101,28 @@ def design(
 ) -> Design:
     """The initialisation of a deep network whose Jacobian is as isometric as asked for.
 
-    Orthogonal weights on the critical line (χ = 1), with the largest length q ≤ 1 at which the
-    predicted variance of J Jᵀ, L(μ₂/μ₁² − 1), is at most `variance`. Where no q does that, the
-    point of the critical line with the least variance is returned, with a warning that says why.
-    The prediction is for a width N ≫ depth. q is the largest one of a grid of lengths, refined by
-    bisection towards the next, which is exact if the variance grows with q in between; s_max
-    leaves out what has a mass too small for the law's grid.
+    Feedforward: orthogonal weights on the critical line (χ = 1), with the largest length q ≤ 1 at
+    which the predicted variance of J Jᵀ, L(μ₂/μ₁² − 1), is at most `variance`. Where no q does
+    that, the point of the critical line with the least variance is returned, with a warning that
+    says why. The prediction is for a width N ≫ depth. q is the largest one of a grid of lengths,
+    refined by bisection towards the next, which is exact if the variance grows with q in between;
+    s_max leaves out what has a mass too small for the law's grid.
+
+    Residual, x + φ(Wx) with inputs of mean 0 and mean square 1: the σ_w² whose effective cumulant
+    is c = `variance`/2, for the law then has variance/mean² = 2c. Its mean is e^c. Where the
+    singular value outside the law is predicted to pass s_max, a warning says so.
 
     Args:
         activation: a name or an `Activation`.
         depth: L, the number of hidden layers of equal width.
-        architecture: "feedforward"; residual networks come with the chapters on them.
-        variance: the largest variance of the law of J Jᵀ (mean 1), positive.
+        architecture: "feedforward" or "residual".
+        variance: the largest variance of the law of J Jᵀ over its mean squared, positive.
 
     Raises:
-        ValueError: an argument out of range; an activation without any critical point.
+        ValueError: an argument out of range; an activation without any critical point, or (in a
+            residual network) one that no σ_w² gives the wanted c.
 
-    Source: Pennington, Schoenholz and Ganguli 2017, eqs. 6 and 22; 2018.
+    Source: Pennington, Schoenholz and Ganguli 2017, eqs. 6 and 22; 2018. Tarnowski et al. 2019.
 
     Example:
         >>> d = design("tanh", 100)
@@ -103,10 +130,9 @@ def design(
         (0.0193, 1.0376, 0.25, 1.5)
     """
     act, depth = activations.get(activation), positive_int("depth", depth)
-    one_of("architecture", architecture, ("feedforward", "residual"))
-    if architecture == "residual":
-        raise ValueError("architecture='residual' is not designed yet: it comes with chapter 12")
     variance = positive("variance", variance)
+    if one_of("architecture", architecture, ("feedforward", "residual")) == "residual":
+        return _residual(act, depth, variance)
 
     def costs(q, most=np.inf):
         """L v on the critical line, ∞ off it (which is not asked where L v is too large)."""
@@ -134,6 +160,24 @@ def design(
         depth=depth, phi=_phi(act), gain=np.sqrt(w), std=np.sqrt(b), x2=(q - b) / w, q=q
     )
     return Design(w, b, "orthogonal", q, law, top, _warnings(act, variance, q, cost, law), code)
+
+
+def _residual(act, depth, variance):
+    c = variance / 2
+    w = cumulant_sigma_w2(act, depth, c)
+    law = residual(c)
+    top = float(law.singular_values().edges()[-1])
+    t, beta = residual_outlier(act, depth, w, q1=w / depth)
+    said, rate = [], float(t @ beta)  # ln s₁ ≈ rate + O(1)
+    if rate > np.log(top):
+        said.append(
+            f"One singular value leaves the law: it grows like e^{rate:.3g} in s, and s_max is "
+            f"{top:.3g}. Taking the mean over neurons off the branch cures it: "
+            "y - y.mean(-1, keepdim=True)."
+        )
+    said += _unknown(act)
+    code = _RESIDUAL.format(depth=depth, phi=_phi(act), gain=np.sqrt(w / depth))
+    return Design(w, 0.0, "orthogonal", w / depth, law, top, said, code)
 
 
 def _largest(costs, target):
@@ -179,6 +223,9 @@ def _warnings(act, target, q, cost, law):
     low = float(law.cdf(0.01))
     if low > 0.01:
         said.append(f"{low:.0%} of the singular values are predicted to lie below 0.1.")
-    if _phi(act) == "None":
-        said.append(f"The code does not know {act.name}: hand it to Stack as phi.")
-    return said
+    return said + _unknown(act)
+
+
+def _unknown(act):
+    known = _phi(act) != "None"
+    return [] if known else [f"The code does not know {act.name}: hand it to Stack as phi."]

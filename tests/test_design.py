@@ -69,12 +69,36 @@ def test_a_slope_near_one_helps_the_leaky_relu():
         (("tanh", 0), "depth must be"),
         (("tanh", 2.5), "depth must be"),
         (("tanh", 10, "transformer"), "architecture must be"),
-        (("tanh", 10, "residual"), "comes with chapter 12"),
     ],
 )
 def test_bad_input(arguments, words):
     with pytest.raises(ValueError, match=words):
         design(*arguments)
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "selu", "tanh", "sigmoid"])
+def test_a_residual_network_has_the_law_it_was_designed_for(name):
+    """N = 300, L = 50: 1/L from the limit; one singular value of ReLU stands apart."""
+    depth, width, c = 50, 300, 0.2
+    d, scope = design(name, depth, "residual", variance=2 * c), {}
+    assert np.isclose(d.law.variance / d.law.mean**2, 2 * c) and np.isclose(d.law.mean, np.exp(c))
+    assert np.isclose(meanfield.effective_cumulant(name, depth, d.sigma_w2, q1=d.q), c, rtol=1e-8)
+    exec(d.code, scope)
+    torch.manual_seed(0)
+    net = scope["Stack"](width).double()
+    x = torch.randn(width, dtype=torch.float64)
+    x = (x - x.mean()) / x.std()
+    s = torch.linalg.svdvals(torch.autograd.functional.jacobian(net, x)).numpy()
+    assert compare(d.law.singular_values(), s).ks < (2 + np.log(width)) / width + 1 / depth
+    leaves = [text for text in d.warnings if "leaves the law" in text]
+    assert bool(leaves) == (name == "relu") == (s[0] > 1.3 * d.s_max)
+    assert s[1] < 1.1 * d.s_max
+
+
+def test_a_residual_cumulant_out_of_reach():
+    flat = Activation("flat", lambda h: 0 * h, lambda h: 0 * h)
+    with pytest.raises(ValueError, match="is not reached"):
+        design(flat, 10, "residual")
 
 
 @pytest.mark.parametrize("variance", [0, -1, np.nan, np.inf, "a lot"])

@@ -28,8 +28,8 @@ def universal_curve(c, points):
 
 def top(c):
     """λ_max of the universal law."""
-    s = np.sqrt(1 + 2 / np.asarray(c, dtype=float))
-    return (s + 1) / (s - 1) * np.exp(c * s)
+    zeta = np.sqrt(1 + 2 / np.asarray(c, dtype=float))
+    return (zeta + 1) / (zeta - 1) * np.exp(c * zeta)
 
 
 def universal_law() -> Explorer:
@@ -50,7 +50,7 @@ def universal_law() -> Explorer:
         lo, hi = law.edges()
         x = lo + (hi - lo) * np.sin(np.linspace(0.02, np.pi / 2 - 0.02, 60)) ** 2
         high = math.sqrt(top(c))
-        counts, ends = np.histogram(seen, bins=24, range=(0, 1.08 * high), density=True)
+        counts, ends = np.histogram(seen, bins=24, density=True)
         curves = [
             Curve(f"one network, N = {n}", ends, counts, "steps"),
             Curve("limit of infinite depth", s, 2 * s * rho, "theory"),
@@ -111,7 +111,7 @@ def residual_escape() -> Explorer:
             f"{s[1]:.2f}, the law ends at {hi:.2f}. "
             + (f"Predicted for the first: {grown:.2f}." if branch == "plain" else "")
         )
-        return Frame(curves, text, xlim=(0, 1.05 * max(s[0], hi)), ylim=(0, 1))
+        return Frame(curves, text, xlim=(0, 1.05 * max(s[0], hi)), ylim=(0, 1.05))
 
     return Explorer(
         "residual-escape",

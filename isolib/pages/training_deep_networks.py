@@ -28,9 +28,8 @@ def learning_curves() -> Explorer:
             worse = np.nan_to_num(-curves[:, i] if accuracy else curves[:, i], nan=np.inf)
             a, b = np.argsort(worse)[:2]
             text.append(
-                f"after {step[i]:.0f} steps {starts[a]} has {curves[a, i]:.3f} "
-                f"(seeds differ by {np.ptp(seeds[a, :, i + 1]):.3f}) and {starts[b]} "
-                f"{curves[b, i]:.3f}"
+                f"after {step[i]:.0f} steps {starts[a]}: {curves[a, i]:.3f} (its seeds differ "
+                f"by {np.ptp(seeds[a, :, i + 1]):.3f}), {starts[b]}: {curves[b, i]:.3f}"
             )
         return Frame(
             [  # four colours, and ink for the fifth

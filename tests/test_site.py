@@ -118,6 +118,16 @@ def test_every_page_says_what_it_is(pages):
         )
 
 
+def test_headings_below_the_second_level_carry_no_number(html):
+    """Without care Sphinx gives them the number of their chapter."""
+    seen = 0
+    for path in sorted((html / "book").rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        seen += len(re.findall(r"<h2><span class=\"section-number\">\d+\.\d+\. ", text))
+        assert not re.findall(r"<h[3-6]><span class=\"section-number\">.{60}", text), path.name
+    assert seen > 50
+
+
 def test_every_image_has_alt_text(pages):
     images = [(name, image) for name, reader in pages.items() for image in reader.images]
     assert len(images) >= 5

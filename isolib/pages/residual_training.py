@@ -30,11 +30,12 @@ def training_curves() -> Explorer:
             Curve("highest", steps, top(first[quantity].max(0)), color=2),
             Curve("median of the seven at equal c", steps, top(everyone), "theory"),
         ]
+        title = name.replace("_", " ").replace("selu", "SELU").replace("relu", "ReLU")
         ends = [f"{n[quantity][:, -1].mean():.3f} at c = {n['c']:.3g} (rate {n['rate']:g})"
                 for n in (first, other)]  # fmt: skip
         return Frame(
             curves,
-            f"{name.replace('_', ' ')}, after {steps[-1]:g} steps: " + ", ".join(ends) + ".",
+            f"{title}, after {steps[-1]:g} steps: " + ", ".join(ends) + ".",
             ylim=(0, 3.5) if quantity == "loss" else (0, 1),
         )
 

@@ -108,8 +108,8 @@ def residual_escape() -> Explorer:
         ]
         text = (
             f"{depth} layers, branch {branch}: the largest two singular values are {s[0]:.2f} and "
-            f"{s[1]:.2f}, the law ends at {hi:.2f}. "
-            + (f"Predicted for the first: {grown:.2f}." if branch == "plain" else "")
+            f"{s[1]:.2f}, the law ends at {hi:.2f}."
+            + (f" Predicted for the first: {grown:.2f}." if branch == "plain" else "")
         )
         return Frame(curves, text, xlim=(0, 1.05 * max(s[0], hi)), ylim=(0, 1.05))
 

@@ -21,7 +21,7 @@ def run():
     found = results.load("deep-training" + ("-paper" if scale.name() == "paper" else ""))["data"]
     out: dict = {"images": name, "starts": PAIR, "steps": length}
     out |= {key: n[key] for key in ("depth", "width", "batch", "count")}
-    seeds = range(scale.pick(test=2, laptop=3, paper=5))
+    seeds = range(scale.pick(test=2, laptop=5, paper=5))
     rates = [found["momentum"]["rate"][list(STARTS).index(s)] for s in PAIR]
     runs = []
     for start, lr in zip(PAIR, rates, strict=True):

@@ -10,7 +10,7 @@ from torch import nn
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int
 
-__all__ = ["MLP", "ConvNet", "ResidualConvNet", "ResidualMLP",  # noqa: F822 (__getattr__ below)
+__all__ = ["MLP", "ConvNet", "RNN", "ResidualConvNet", "ResidualMLP",  # noqa: F822 (see below)
            "initial_weights"]  # fmt: skip
 
 
@@ -241,6 +241,10 @@ def __getattr__(name):
         from isolib.convnet import ConvNet
 
         return ConvNet
+    if name == "RNN":
+        from isolib.rnn import RNN
+
+        return RNN
     if name in ("ResidualConvNet", "ResidualMLP"):
         from isolib import resnet
 

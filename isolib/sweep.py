@@ -42,6 +42,9 @@ class Sweep:
             sigma_b2 and weights.
         at_once: the most networks in one stack; memory grows with it.
         probe: on how many training examples at most loss and accuracy are measured.
+        penalty: a function (stacked parameters, runs) → one number a network, added to its loss
+            for the gradient; what is reported stays the loss without it.
+        watch: a function (step, stacked parameters, runs), called at each measured step.
         device: where to train; the CPU unless told. On a GPU the steps are eager: CUDA graphs and
             `torch.compile` are not used, and not tried.
 
@@ -61,6 +64,7 @@ class Sweep:
     def __init__(
         self, build, runs, x, y, *, steps, optimiser="sgd", batch_size=128, loss="cross_entropy",
         evaluate=None, log_points=30, shape=None, at_once=64, device=None, probe=training.PROBE,
+        penalty=None, watch=None,
     ):  # fmt: skip
         self.build, self.runs = build, [dict(run) for run in runs]
         for run in self.runs:
@@ -77,7 +81,7 @@ class Sweep:
             "log_points": positive_int("log_points", log_points),
             "probe": positive_int("probe", probe),
         }
-        self.data, self.device = (x, y, evaluate), device or "cpu"
+        self.data, self.rest = (x, y, evaluate), (device or "cpu", penalty, watch)
         groups = {}
         for i, run in enumerate(self.runs):
             kept = {k: v for k, v in run.items() if (k in shape if shape else k not in NUMBERS)}
@@ -101,15 +105,15 @@ class Sweep:
         todo = [g for g in self.groups if any(_key(self.runs[i]) not in done for i in g)]
         bar = _bar(progress, len(todo) * (1 if n_jobs != 1 else self.options["steps"] + 1))
         jobs = ([self.runs[i] for i in g] for g in todo)
+        rest = self.data, self.options, *self.rest
         if n_jobs == 1:
             tick = bar.update if bar else None
-            results = (_train(self.build, j, self.data, self.options, self.device, tick)
-                       for j in jobs)  # fmt: skip
+            results = (_train(self.build, j, *rest, tick) for j in jobs)
         else:
             from joblib import Parallel, delayed
 
             results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-                delayed(_train)(self.build, j, self.data, self.options, self.device) for j in jobs
+                delayed(_train)(self.build, j, *rest) for j in jobs
             )
         for finished in results:
             lines = [{"run": run, "history": _plain(h)} for run, h in finished]
@@ -129,14 +133,15 @@ class Sweep:
         for array in (x, y, *(held or ())):
             digest.update(np.ascontiguousarray(torch.as_tensor(array).cpu().numpy()).tobytes())
         name = f"{self.build.__module__}.{self.build.__qualname__}"
-        return {**self.options, "build": name, "data": digest.hexdigest()[:16]}
+        penalty = {"penalty": self.rest[1].__qualname__} if self.rest[1] else {}
+        return {**self.options, "build": name, "data": digest.hexdigest()[:16], **penalty}
 
 
 def _key(run):
     return json.dumps(run, sort_keys=True)
 
 
-def _train(build, runs, data, options, device, tick=None):
+def _train(build, runs, data, options, device, penalty=None, watch=None, tick=None):
     """[(run, History)] of one stack."""
     models = [build(**{k: v for k, v in r.items() if k != "lr"}).to(device) for r in runs]
     if any(True for m in models for _ in m.buffers()):
@@ -187,7 +192,8 @@ def _train(build, runs, data, options, device, tick=None):
     for step in range(options["steps"] + 1):
         xb, yb, _ = take(torch.stack([next(b) for b in batches]))
         now = losses(outputs(stack, xb), yb)
-        grads = torch.autograd.grad(now.sum(), list(stack.values()), materialize_grads=True)
+        total = now.sum() + (penalty(stack, runs).sum() if penalty else 0)
+        grads = torch.autograd.grad(total, list(stack.values()), materialize_grads=True)
         grads, now = dict(zip(stack, grads, strict=True)), now.detach().double().cpu().numpy()
         if limit is None:
             limit = training.BIG * np.maximum(1.0, np.nan_to_num(now, nan=0.0, posinf=0.0))
@@ -199,6 +205,8 @@ def _train(build, runs, data, options, device, tick=None):
             break
         if step in grid:
             norm = sum((g.flatten(1).double() ** 2).sum(1) for g in grads.values()).sqrt().tolist()
+            if watch:
+                watch(step, {k: v.detach() for k, v in stack.items()}, runs)
             fits = measure(*take(probe), own=True)
             test = measure(*held, own=False)[1] if held else [math.nan] * count
             for i, row in enumerate(zip(*fits, test, norm, strict=True)):

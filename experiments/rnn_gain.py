@@ -33,7 +33,7 @@ def run():
         rms, extremes = [], []
         for seed in range(n["seeds"]):
             net = build(hidden=n["hidden"], inputs=x.shape[-1], seed=seed, gain=g)
-            s = torch.linalg.svdvals(net.jacobian(torch.as_tensor(x)))
+            s = torch.linalg.svdvals(net.double().jacobian(torch.as_tensor(x)))
             rms.append(s.square().mean(1).sqrt().log().mean().exp().item())
             extremes.append([s[:, 0].log().mean().exp().item(), s[:, -1].log().mean().exp().item()])
         measured.append(rms)

@@ -11,6 +11,7 @@ from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
+from isolib.pages.recurrent_networks import gain_and_time, gain_in_training
 from isolib.pages.residual_isometry import residual_escape, universal_law
 from isolib.pages.residual_signal import residual_lengths, skip_strength
 from isolib.pages.residual_training import training_curves
@@ -43,6 +44,8 @@ _IN_ORDER = (
     training_curves,
     penalty_flow,
     retraction_errors,
+    gain_and_time,
+    gain_in_training,
 )
 
 #: the browser tests draw each of these and compare with its function

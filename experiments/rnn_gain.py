@@ -35,7 +35,7 @@ def run():
             net = build(hidden=n["hidden"], inputs=x.shape[-1], seed=seed, gain=g)
             s = torch.linalg.svdvals(net.double().jacobian(torch.as_tensor(x)))
             rms.append(s.square().mean(1).sqrt().log().mean().exp().item())
-            extremes.append([s[:, 0].log().mean().exp().item(), s[:, -1].log().mean().exp().item()])
+            extremes.append(s[:, [0, -1]].log().mean(0).exp().tolist())
         measured.append(rms)
         spread.append(extremes)
         print(f"  g = {g:.4f}: theory {theory[-1]:.4f}, measured {np.mean(rms):.4f}", flush=True)

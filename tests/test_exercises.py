@@ -316,6 +316,36 @@ ANSWERS = {
         [308.1],
         [(88.2, "100² = 10,000"), (266.5, "factor ½"), (66.6, "exponent is")],
     ),
+    "recurrent-networks/1": (
+        [np.log(0.36 / (1 - 1.025**-2)) / 8, 0.2514],
+        [
+            (np.log(0.36 / (1 - 1.025**-2)), "rate is 8λ"),
+            (np.log(10) / 8, "1.25 is not near"),
+            (np.log(0.5625 / 0.050625) / 8, "decays exponentially"),
+        ],
+    ),
+    "recurrent-networks/2": (
+        [1.025 * np.outer(np.eye(5)[0], np.ones(5)), 1.025 / 5**0.5 * np.ones((5, 5))],
+        [
+            (1.025 * np.eye(5), "meant to like"),
+            (np.ones((5, 5)), "the size is not"),
+            (np.zeros((5, 5)), "the size is not"),
+            (np.diag([1.0, 2, 3, 4, 5]), "1 in every place"),
+            (np.eye(4), "shape (4, 4)"),
+        ],
+    ),
+    "recurrent-networks/3": (
+        [
+            lambda q: (1 + np.tanh(q), q - np.tanh(q)),
+            lambda q: [2 / (1 + np.exp(-2 * q)), q - np.tanh(q)],
+        ],
+        [
+            (lambda q: ((1 + np.tanh(q)) ** 0.5, q - np.tanh(q)), "not g"),
+            (lambda q: (2.0, q), "cos"),
+            (lambda q: (1 + np.tanh(q), q), "length map"),
+            (lambda q: 1.0, "two numbers"),
+        ],
+    ),
     "stiefel/1": (
         [888, 64 * 16 - 8 * 17],
         [

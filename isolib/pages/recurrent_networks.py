@@ -78,8 +78,8 @@ def gain_and_time() -> Explorer:
         ]
         text = (
             f"{weights}, g = {gain:g}, input of mean square {v:g}, N = {width}. "
-            f"After {steps} steps the root mean square singular value is {rms[-1]:.3g} (theory {theory[-1]:.3g}), "
-            f"the greatest {s[-1, 0]:.3g}; χ at the end {chi[-1]:.4f}."
+            f"After {steps} steps the root mean square singular value is {rms[-1]:.3g} "
+            f"(theory {theory[-1]:.3g}), the greatest {s[-1, 0]:.3g}; χ at the end {chi[-1]:.4f}."
         )
         return Frame(curves, text)
 
@@ -149,8 +149,7 @@ def time_to_lose_the_gain(answer):
         wrong={
             8 * time(1.25, 1.025): "The rate is 8λ, with λ = 1.",
             np.log(0.25 / 0.025) / 8: "That is the linear flow near 1; 1.25 is not near.",
-            np.log(0.5625 / 0.050625)
-            / 8: "Not s² − 1 decays exponentially: 1 − s⁻² does.",
+            np.log(0.5625 / 0.050625) / 8: "Not s² − 1 decays exponentially: 1 − s⁻² does.",
         },
     )
 
@@ -166,9 +165,7 @@ def no_penalty_at_all(answer):
     if value < 1e-10:
         return None
     if np.allclose(gram, np.eye(5), atol=1e-6):
-        return (
-            f"That is what the penalty was meant to like. There it is {value:.2f}, not 0."
-        )
+        return f"That is what the penalty was meant to like. There it is {value:.2f}, not 0."
     if np.allclose(gram, gram.flat[0], atol=1e-6):
         return f"The shape is right; the size is not: WᵀW/g² has entries {gram.flat[0]:.3g}."
     return f"There the penalty is {value:.3g}. Which Gram matrix has 1 in every place?"

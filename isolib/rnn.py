@@ -171,6 +171,8 @@ class RNN(nn.Module):
                 f"recurrent must have shape (time, N, N) = "
                 f"{(x.shape[1], self.width, self.width)}, got {tuple(w.shape)}"
             )
+        if not torch.isfinite(x).all():
+            raise ValueError("x must be finite everywhere, got nan or inf")
         u = x @ self.weight_in.T + self.bias
         h = torch.zeros_like(u[:, 0]) if h0 is None else torch.as_tensor(h0).to(u)
         if h.shape[-1] != self.width:

@@ -262,5 +262,17 @@ def test_matrices_that_are_no_recurrent_matrices():
         so(torch.full((3, 3), math.nan))
 
 
+def test_drives_and_inputs_that_are_not_finite():
+    with pytest.raises(ValueError, match="x must be finite"):
+        net().jacobian(torch.full((1, 2, 3), math.nan))
+    for bad in ([-0.1], [], 0.3):
+        with pytest.raises(ValueError, match="drive must hold"):
+            lengths_in_time(bad, 1.0)
+    with pytest.raises(ValueError, match="drive must be finite"):
+        lengths_in_time([math.nan], 1.0)
+    with pytest.raises(ValueError, match="gain must be positive"):
+        lengths_in_time([0.1], 0.0)
+
+
 def test_printing():
     assert "gain=1.2" in repr(net()) and "hard=True" in repr(net(hard=True))

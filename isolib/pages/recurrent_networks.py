@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from isolib import activations, results
+from isolib._check import finite, positive
 from isolib.exercises import exercise, number
 from isolib.explore import Curve, Explorer, Frame
 
@@ -29,7 +30,9 @@ def lengths_in_time(drive, gain, q0=0.0, activation="tanh"):
     drive: v_t ≥ 0, the mean square of U x_t + b, shape (..., T). The start is h_0 = φ(√q0 z).
     """
     square, slope = _means(activation)
-    drive, out = np.asarray(drive, float), []
+    drive, gain, out = finite("drive", drive), positive("gain", gain), []
+    if drive.ndim == 0 or (drive < 0).any() or drive.size == 0:
+        raise ValueError(f"drive must hold v_t ≥ 0, one a step, got shape {drive.shape}")
     q = np.full(drive.shape[:-1], float(q0))
     for v in np.moveaxis(drive, -1, 0):
         q = gain**2 * square(np.sqrt(q)) + v

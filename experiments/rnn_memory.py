@@ -35,7 +35,7 @@ def sizes() -> dict:
         test=dict(hidden=8, batch=8, steps=5, seeds=2, points=3, rate=1e-3, gain=1.1,
                   sigma_u2=0.1, lags={"adding": [6, 10], "copy": [2]}),
         laptop=dict(hidden=48, batch=32, steps=2500, seeds=5, points=12, rate=1e-3, gain=1.1,
-                    sigma_u2=0.1, lags={"adding": [10, 20, 40], "copy": [5, 10]}),
+                    sigma_u2=0.1, lags={"adding": [10, 30], "copy": [5, 10]}),
         paper=dict(hidden=128, batch=128, steps=20_000, seeds=20, points=24, rate=1e-3, gain=1.1,
                    sigma_u2=0.1,
                    lags={"adding": [50, 100, 200, 400, 750], "copy": [30, 100, 200, 500]}),

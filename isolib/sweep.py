@@ -44,7 +44,7 @@ class Sweep:
         probe: on how many training examples at most loss and accuracy are measured.
         penalty: a function (stacked parameters, runs) → one number a network, added to its loss
             for the gradient; what is reported stays the loss without it.
-        watch: a function (step, stacked parameters, runs), called at each measured step.
+        watch: a function (step, stacked parameters, runs), called at each measured step; n_jobs 1.
         device: where to train; the CPU unless told. On a GPU the steps are eager: CUDA graphs and
             `torch.compile` are not used, and not tried.
 

@@ -5,6 +5,7 @@ checks     what would leave a reader without something fails the build
 tables     the reproduction ledger and the errata, from their data files
 reference  the library's page, from its docstrings
 notebooks  every chapter as an .ipynb that opens on Colab
+pdf        the finished site as one printed book (called by the build, not by Sphinx)
 """
 
 

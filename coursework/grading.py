@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coursework import __version__, sandbox, submission
 from coursework.marking import Checks, Item
+from coursework.protocol import clean
 from coursework.sandbox import Limits
 from coursework.session import Session
 from coursework.source import Assignment
@@ -76,6 +77,6 @@ def grade(
     if held.declared and held.declared.casefold() != student.strip().casefold():
         out["status"] = "look" if stopped else "other id"
         notes.insert(0, f"the notebook says STUDENT = {held.declared!r}")
-    out["note"] = "; ".join([*held.notes, *notes])
+    out["note"] = clean("; ".join([*held.notes, *notes]), 3000)
     out |= {"written": held.written, "answers": held.answers, "declared": held.declared}
     return out | {"items": [item.plain() for item in items]}

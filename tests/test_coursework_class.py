@@ -148,6 +148,7 @@ EXPECTED = {
     "twice": (ALL, "ok", "q1w: 2 cells with text, put together"),
     "reordered": ((3, 0, 2), "ok", "NameError: name 'layers' is not defined"),
     "cut": ((3, 0, 2), "ok", "^$"),
+    "odd": ((0, 2, 0), "ok", "^$"),
     "invalid": (NONE, "unreadable", "not JSON"),
     "empty": (NONE, "unreadable", "the file is empty"),
     "list": (NONE, "unreadable", "not JSON"),
@@ -193,6 +194,15 @@ def test_hints_name_the_mistake(graded):
     nan = hints(graded, "nan")
     assert "what edge returned is nan" in nan[0] and "7 of 7" not in nan[0]
     assert "NaN or infinite" in nan[2] and "empty array" in nan[3]
+
+
+def test_odd_text_is_cleaned_and_cut(graded):
+    said = hints(graded, "odd")
+    assert said[0].startswith("edge: RuntimeError:") and said[3].startswith("Expected a number")
+    assert all(len(hint) <= 600 for hint in said)
+    with (graded["out"] / "written.csv").open(newline="", encoding="utf-8") as stream:
+        texts = {row["student"]: row["text"] for row in csv.DictReader(stream)}
+    assert texts["odd"] == "a lone  , a  "
 
 
 def test_nothing_outside_has_changed(graded):
@@ -244,7 +254,7 @@ def test_feedback_and_summary_need_nothing_and_give_nothing_away(graded):
             assert max(source.split("\n"), key=len).strip() not in page
     summary = (graded["out"] / "summary.html").read_text("utf-8")
     assert summary.count("<svg") == 3 and 'role="img"' in summary
-    assert 'aria-label="q1: 15 with 0, 23 with 3 points"' in summary
+    assert 'aria-label="q1: 16 with 0, 23 with 3 points"' in summary
 
 
 def test_the_same_answers_are_listed_for_a_persons_eyes(tmp_path):
@@ -301,7 +311,7 @@ def test_ctrl_c_keeps_what_is_graded(bubblewrap, tmp_path):
     for name in ("ada_hw.ipynb", "loopcell_hw.ipynb", "loopstubborn_hw.ipynb"):
         (folder / name).write_text(made[name])
     line = [sys.executable, "-m", "coursework", "grade", folder, "--assignment", classroom.DEMO]
-    line += ["--out", out, "--jobs", "1", "--cell", "20"]
+    line += ["--out", out, "--jobs", "1", "--cell", "4"]
     process = subprocess.Popen(list(map(str, line)), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 30
     while not (out / ".grading" / "ada.json").exists() and time.monotonic() < end:
@@ -309,7 +319,7 @@ def test_ctrl_c_keeps_what_is_graded(bubblewrap, tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130 and "what is graded is kept" in said, said
-    done = grade(folder, out, "--cell", "20", "--call", "10", "--wall", "300", "--memory", "6144",
+    done = grade(folder, out, "--cell", "4", "--call", "10", "--wall", "300", "--memory", "6144",
                  "--jobs", 2)  # fmt: skip
     assert "3 students, 2 graded now" in done.stdout, done.stdout + done.stderr
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import astuple
 from pathlib import Path
 
 from coursework import __version__, sandbox, submission
 from coursework.marking import Checks, Item
+from coursework.protocol import clean
 from coursework.sandbox import Limits
 from coursework.session import Session
 from coursework.source import Assignment
@@ -30,7 +32,8 @@ def fingerprint(assignment: Assignment, path: Path, student: str, limits, sandbo
         data = path.read_bytes()
     except OSError:
         data = b""
-    parts = [assignment.sha, student, repr(limits), str(bool(sandboxed)), __version__]
+    numbers = [float(x) for x in astuple(limits)]
+    parts = [assignment.sha, student, str(numbers), str(bool(sandboxed)), __version__]
     return hashlib.sha256("\n".join(parts).encode() + data).hexdigest()
 
 
@@ -74,6 +77,6 @@ def grade(
     if held.declared and held.declared.casefold() != student.strip().casefold():
         out["status"] = "look" if stopped else "other id"
         notes.insert(0, f"the notebook says STUDENT = {held.declared!r}")
-    out["note"] = "; ".join([*held.notes, *notes])
+    out["note"] = clean("; ".join([*held.notes, *notes]), 3000)
     out |= {"written": held.written, "answers": held.answers, "declared": held.declared}
     return out | {"items": [item.plain() for item in items]}

@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+from coursework.protocol import clean
 from coursework.reading import Cell, SourceError
 from coursework.session import AnswerError
 from coursework.source import Assignment, Question
@@ -76,6 +77,10 @@ class Checks:
 
     def hint(self, cell: Cell, session, name: str, given: dict, limit: float) -> str | None:
         """What one check says of an answer: None if right, else a hint. Never raises for it."""
+        said = self._hint(cell, session, name, given, limit)
+        return None if said is None else clean(said)
+
+    def _hint(self, cell: Cell, session, name: str, given: dict, limit: float) -> str | None:
         try:
             with time_limit(limit):
                 said = self.made[cell.number](session.answer(name), dict(given))

@@ -20,6 +20,16 @@ MAX_DEPTH, MAX_NODES = 24, 200_000
 KINDS = "biufc"
 
 
+def clean(text: str, most: int = 600) -> str:
+    """Text from a submission, safe to store and to show: no control characters, not too long.
+
+    >>> clean("a\\x00b\\ud800 c\\n")
+    'a b  c\\n'
+    """
+    kept = "".join(c if c in "\n\t" or c.isprintable() else " " for c in text[: 2 * most])
+    return kept if len(kept) <= most else kept[: most - 1] + "…"
+
+
 class ProtocolError(Exception):
     """A message that does not follow the protocol, or a value that it cannot carry."""
 

@@ -120,10 +120,23 @@ class SelfTest:
                         self.counts[kind] += 1
                 session.run(question.solution)
 
+    def blank(self):
+        """The notebook as handed out: "Run all" reaches its end, whatever is still blank."""
+        codes = [
+            Code(number, cell["source"])
+            for number, cell in enumerate(notebook.student(self.assignment), 1)
+            if cell["cell_type"] == "code" and number > 1
+        ]
+        given = self.variants.given(notebook.BLANK_ID)
+        with Session(self.assignment.setup, given, notebook.BLANK_ID, codes) as session:
+            for note in session.notes:
+                self.faults.append(f"{self.assignment.path.name}, handed out and run: {note}")
+
     def run(self, students: int = 3) -> bool:
         """True if nothing was found."""
         for i in range(MANY):
             self.variants.given(f"variant-{i}")
+        self.blank()
         for i in range(students):
             start = time.perf_counter()
             self.student(f"student-{i}")

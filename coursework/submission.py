@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coursework import blanks, notebook
+from coursework.protocol import clean
 from coursework.session import Code
 from coursework.source import Assignment
 
@@ -79,7 +80,7 @@ def _declared(cells: list[dict]) -> str:
     for cell in cells:
         found = STUDENT.search(cell["source"]) if cell["type"] == "code" else None
         if found and found[2].strip() != notebook.BLANK_ID:
-            return found[2].strip()
+            return clean(found[2].strip(), 100)
     return ""
 
 
@@ -117,7 +118,7 @@ def written(cells: list[dict], part, notes: list[str]) -> str:
                 texts.append(text)
     if len(texts) > 1:
         notes.append(f"{part.key}: {len(texts)} cells with text, put together")
-    return "\n\n".join(texts)
+    return clean("\n\n".join(texts), 30_000)
 
 
 def fingerprint(codes: list[Code], question) -> str:

@@ -32,7 +32,8 @@ def solved(assignment, student, answers=None, text="The *saddle* & <b>not</b> mo
 
 
 def as_file(cells) -> str:
-    return notebook.text(cells, "submission")
+    plain = [{**cell, "id": str(i)} for i, cell in enumerate(cells)]
+    return json.dumps({"cells": plain, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
 
 SPY = """
@@ -200,6 +201,12 @@ def people(assignment, port: int = 9, place: str = "/nowhere") -> dict[str, str]
     )
     out["otherid_hw.ipynb"] = as_file(solved(assignment, "ada"))
     out["html_hw.ipynb"] = as_file(solved(assignment, "html", text="<script>alert(1)</script>"))
+    odd = "\\ud800 \\x00 \\x1b[2J " + "long " * 400
+    raising = f'def edge(depth): raise RuntimeError("{odd}")'
+    saying = "def largest(matrix): return 'x' * 10**6"
+    out["odd_hw.ipynb"] = as_file(
+        solved(assignment, "odd", {"q1": raising, "q3": saying}, text="a lone \ud800, a \0")
+    )
     # the file itself
     cells = solved(assignment, "lost")
     for cell in cells:

@@ -63,7 +63,10 @@ def normalised(path: Path) -> str:
 
 def stale(committed: Path, built: Path) -> list[str]:
     """What differs between two folders of notebooks."""
-    old, new = ({p.name: normalised(p) for p in f.glob("*.ipynb")} for f in (committed, built))
+    old, new = (
+        {p.relative_to(f).as_posix(): normalised(p) for p in f.rglob("*.ipynb")}
+        for f in (committed, built)
+    )
     out = [f"{name} is missing" for name in sorted(set(new) - set(old))]
     out += [f"{name} belongs to no page" for name in sorted(set(old) - set(new))]
     for name in sorted(set(old) & set(new)):

@@ -535,7 +535,9 @@ def test_the_site_links_students_notebooks_and_holds_no_solution(book, tmp_path,
     (folder / "demo.md").rename(folder / "other.md")
     (folder / "other.md").write_text(demo.replace("key: demo", "key: other"), encoding="utf-8")
     assert book(pages)[0]
-    assert [p.name for p in (book.html / "notebooks" / "problem-sets").iterdir()] == ["other.ipynb"]
+    assert [p.name for p in (book.html / "notebooks" / "problem-sets").iterdir()] == [
+        "other.ipynb"
+    ]
     leak = demo.replace("    if not np.ndim", "    half_step = depth + 0.5\n    if not np.ndim")
     (folder / "other.md").write_text(leak, encoding="utf-8")
     with pytest.raises(ExtensionError, match="holds the solution of q1: half_step"):

@@ -45,7 +45,8 @@ class ProblemSets(SphinxDirective):
                 links += nodes.Text(", ")
                 links += nodes.reference("", "Colab", refuri=colab)
             points = f"{one.points:g}" if one.points else "by rubric"
-            cells = (one.title, one.part, f"{one.hours:g}", points)
+            name = f"{one.key.upper()}. {one.title}" if one.key.startswith("ps") else one.title
+            cells = (name, one.part, f"{one.hours:g}", points)
             rows.append([*(nodes.paragraph("", text) for text in cells), links])
         if not rows:
             return [nodes.paragraph("", "No problem set is out yet.")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from coursework import sandbox
+from coursework import notebook, sandbox
 from coursework.marking import Checks
 from coursework.reading import SourceError
 from coursework.session import Code, Session
@@ -80,6 +80,19 @@ class SelfTest:
             said = "; ".join(dict.fromkeys(hints))
             self.fault(cell, student, f"no hint says {says!r}; the hints are: {said}")
 
+    def in_the_notebook(self, session, student: str):
+        """The public checks once more, as the student's notebook runs them."""
+        a = self.assignment
+        error = session.run(f"STUDENT = {student!r}\n" + notebook.setup_code(a))
+        if error:
+            self.faults.append(f"{a.path.name}: the notebook's set-up cell fails: {error}")
+            return
+        for q in a.questions.values():
+            call = notebook.check_call(a, q)
+            error = q.public and session.run(f"_said = {call}\nassert _said.correct, _said")
+            if error:
+                self.fault(q.cell, student, f"in the notebook, {call} says {error}")
+
     def student(self, student: str):
         """Everything for one student."""
         assignment = self.assignment
@@ -90,6 +103,7 @@ class SelfTest:
                 self.faults.append(f"{assignment.path.name}, solved, student {student!r}: {note}")
             if session.broken:
                 return
+            self.in_the_notebook(session, student)
             for question in assignment.questions.values():
                 self.passes(session, question, given, student, question.cell)
                 self.counts["solution"] += 1

@@ -31,7 +31,7 @@ class Code:
 
 
 class Function:
-    """A function of the submission. Calling it runs it in the worker and checks what it returns."""
+    """A function of the submission: a call runs in the worker, what it returns is checked."""
 
     def __init__(self, session: Session, name: str, path: list):
         self._session, self._name, self._path = session, name, path

@@ -97,6 +97,7 @@ class Worker:
         config.HistoryManager.enabled = False
         self.shell = shell = InteractiveShell.instance(config=config)
         shell.showtraceback = shell.showsyntaxerror = lambda *a, **k: None
+        shell.enable_gui = lambda *a, **k: None  # %matplotlib inline: Agg draws, nobody looks
         self.fixed = {"given": ask["value"], "STUDENT": ask["student"]}
         limits(ask["limits"])
         exec(compile(ask["setup"], "setup", "exec"), shell.user_ns)
@@ -165,11 +166,22 @@ def drop(user: int):
     os.setuid(user)
 
 
+def die_with_parent():
+    """Ask the kernel (Linux) to end this process with its grader."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    except (OSError, AttributeError):
+        pass
+
+
 def main():
     channel = socket.socket(fileno=int(sys.argv[1]))
     options = json.loads(sys.argv[2])
     if options.get("user"):
         drop(options["user"])
+    die_with_parent()
 
     def read(size):
         data = bytearray()

@@ -45,8 +45,15 @@ def grade(options) -> int:
     sandboxed = options.sandbox != "none" and sandbox.available()
     if options.sandbox == "bwrap" and not sandboxed:
         raise SourceError("bubblewrap (bwrap) is not here or not allowed to make a sandbox")
+    if not sandboxed and sandbox.risky() and not options.as_root:
+        raise SourceError(
+            "without bubblewrap these submissions would run as root. Install bubblewrap, or run "
+            "this as another user, or, in a machine made for nothing else, add --as-root"
+        )
     batch.notice(sandboxed)
-    limits = sandbox.Limits(cell=options.cell, wall=options.wall, memory=options.memory << 20)
+    limits = sandbox.Limits(
+        options.cell, options.call, wall=options.wall, memory=options.memory << 20
+    )
     work = batch.Batch(assignment, out, limits=limits, sandboxed=sandboxed)
     try:
         graded = work.run(entries, options.jobs or batch.cores())
@@ -89,7 +96,9 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--jobs", type=int, default=0, help="side by side (all cores)")
     how = ("auto", "bwrap", "none")
     three.add_argument("--sandbox", choices=how, default="auto", help="bubblewrap, if it is here")
+    three.add_argument("--as-root", action="store_true", help="no sandbox, and root at that")
     three.add_argument("--cell", type=float, default=30, help="seconds for one cell (30)")
+    three.add_argument("--call", type=float, default=10, help="seconds for one call (10)")
     three.add_argument("--wall", type=float, default=300, help="seconds for one submission (300)")
     three.add_argument("--memory", type=int, default=6144, help="MB for one submission (6144)")
     three.set_defaults(run=grade)

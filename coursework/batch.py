@@ -129,6 +129,7 @@ class Batch:
         if waiting:
             grading.checks_of(self.assignment)  # once, for every process that is forked below
         total = len(waiting)
+        tqdm.monitor_interval = 0  # no thread beside the forks
         bar = tqdm(total=len(entries), initial=len(entries) - total, unit="student",
                    disable=None if progress else True)  # fmt: skip
         waiting.reverse()

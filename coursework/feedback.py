@@ -18,12 +18,13 @@ body { font: 1rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-td.n, th.n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
+  border-bottom: 1px solid var(--line); }
+td.n, th.n { text-align: right; white-space: nowrap; } td.t { overflow-wrap: anywhere; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: .7rem;
   border-radius: .3rem; }
 .note { background: var(--soft); border-left: .3rem solid var(--bad); padding: .5rem .8rem; }
+.plots { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 figure { margin: 1rem 0; } svg { max-width: 100%; height: auto; }
 svg text { fill: var(--ink); font: 13px system-ui, sans-serif; } svg .bar { fill: var(--bar); }
 svg line { stroke: var(--line); }
@@ -54,7 +55,7 @@ def question_rows(items: list[dict]) -> str:
         )
         hint = "" if right else f"<br>{escape(item['hint'])}"
         rows.append(
-            f"<tr><td>{escape(item['what'])}</td><td>{mark}{hint}</td>"
+            f"<tr><td>{escape(item['what'])}</td><td class='t'>{mark}{hint}</td>"
             f'<td class="n">{of(item["earned"], item["points"])}</td></tr>'
         )
     return "".join(rows)

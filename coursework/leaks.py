@@ -67,11 +67,10 @@ def leaks(assignment: Assignment, cells: list[dict]) -> list[str]:
     """Every leak in the cells of a student's notebook, in words; empty if there is none."""
     out = []
     for number, cell in enumerate(cells, 1):
-        held = "\n".join([cell["source"], str(cell["metadata"])])
-        lines = {squeezed(line) for line in held.split("\n")}
-        whole = re.sub(r"\s+", "", held)
+        lines = {squeezed(line) for line in cell["source"].split("\n")}
+        whole, meta = (re.sub(r"\s+", "", str(cell[k])) for k in ("source", "metadata"))
         for where, line in secrets(assignment):
             short = squeezed(line)
-            if short in lines or (len(short) >= 30 and short in whole):
+            if short in lines or short in meta or (len(short) >= 30 and short in whole):
                 out.append(f"cell {number} of the student's notebook holds {where}: {line}")
     return list(dict.fromkeys(out))

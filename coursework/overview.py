@@ -57,8 +57,11 @@ def alike(results: list[dict]) -> dict[str, list[list[str]]]:
 
 
 def table(heads: list[str], rows: list[list[str]], numbers: set[int] = frozenset()) -> str:
+    """An HTML table; columns in `numbers` are set to the right, the last may break anywhere."""
+
     def cell(tag, i, text, extra=""):
-        return f"<{tag}{extra}{' class=n' if i in numbers else ''}>{text}</{tag}>"
+        style = ' class="n"' if i in numbers else ' class="t"' if i == len(heads) - 1 else ""
+        return f"<{tag}{extra}{style}>{text}</{tag}>"
 
     head = "".join(cell("th", i, h, ' scope="col"') for i, h in enumerate(heads))
     body = "".join(
@@ -113,7 +116,7 @@ def summary_page(about: dict, results: list[dict], marks: dict) -> str:
         rows.append([name, escape(w["title"]), f"{w['points']:g}", mean, str(full)])
     heads = ["Answer", "Question", "Points", "Mean", "Full marks"]
     body.append(table(heads, rows, {2, 3, 4}))
-    body += plots
+    body += ['<div class="plots">', *plots, "</div>"]
     body.append("<h2>Feedback pages</h2>")
     links = "".join(
         f'<li><a href="feedback/{slug(r["student"])}.html">{escape(r["student"])}</a></li>'

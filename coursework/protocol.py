@@ -33,7 +33,7 @@ class Encoder:
     def array(self, tag: str, array: np.ndarray) -> dict:
         if array.dtype.kind not in KINDS:
             raise ProtocolError(f"an array of dtype {array.dtype} cannot be sent: use numbers")
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         if self.size + array.nbytes > MAX_BLOB:
             raise ProtocolError(f"too large: more than {MAX_BLOB >> 20} MB of arrays")

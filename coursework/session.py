@@ -139,13 +139,14 @@ class Session:
             self.begin()
 
     def begin(self):
-        self.process = Process(self.limits, self.sandboxed, self.folder.name)
+        self.process = process = Process(self.limits, self.sandboxed, self.folder.name)
         start = {"op": "start", "setup": self.setup, "student": self.student}
         start["limits"] = self.limits.resources()
         try:
             reply = self.ask(start, self.given, limit=120)
         except Gone as gone:
-            self.give_up(f"the worker did not start: {gone}")
+            last = process.tail.decode(errors="replace").strip().split("\n")[-1]
+            self.give_up(f"the worker did not start: {gone} {last}".strip())
         if "error" in reply:
             self.give_up(f"the set-up cell of the problem set failed: {reply['error']}")
         for cell in self.cells:

@@ -274,8 +274,6 @@ class Reader:
     def whole(self):
         """What only the whole file can lack."""
         out = self.out
-        if not out.questions and not out.written:
-            self.wrong(None, "there is no question: no cell tagged 'answer' or 'written'")
         if out.questions and not out.variant:
             self.wrong(None, "there is no cell tagged 'variant'")
         names = [q.name for q in out.questions.values()]

@@ -4,10 +4,11 @@ pages      styles, explorers, buttons, and the execution cache's key
 checks     what would leave a reader without something fails the build
 tables     the reproduction ledger and the errata, from their data files
 notebooks  every chapter as an .ipynb that opens on Colab
+sets       the students' notebooks of the problem sets, and the table that links them
 """
 
 
 def setup(app):
-    for name in ("numbers", "pages", "checks", "tables", "notebooks"):
+    for name in ("numbers", "pages", "checks", "tables", "notebooks", "sets"):
         app.setup_extension(f"sitekit.{name}")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import astuple
 from pathlib import Path
 
 from coursework import __version__, sandbox, submission
@@ -30,7 +31,8 @@ def fingerprint(assignment: Assignment, path: Path, student: str, limits, sandbo
         data = path.read_bytes()
     except OSError:
         data = b""
-    parts = [assignment.sha, student, repr(limits), str(bool(sandboxed)), __version__]
+    numbers = [float(x) for x in astuple(limits)]
+    parts = [assignment.sha, student, str(numbers), str(bool(sandboxed)), __version__]
     return hashlib.sha256("\n".join(parts).encode() + data).hexdigest()
 
 

@@ -56,7 +56,9 @@ def alike(results: list[dict]) -> dict[str, list[list[str]]]:
     return out
 
 
-def table(heads: list[str], rows: list[list[str]], numbers: set[int] = frozenset()) -> str:
+def table(
+    name: str, heads: list[str], rows: list[list[str]], numbers: set[int] = frozenset()
+) -> str:
     """An HTML table; columns in `numbers` are set to the right, the last may break anywhere."""
 
     def cell(tag, i, text, extra=""):
@@ -68,7 +70,7 @@ def table(heads: list[str], rows: list[list[str]], numbers: set[int] = frozenset
         "<tr>" + "".join(cell("td", i, c) for i, c in enumerate(row)) + "</tr>" for row in rows
     )
     inner = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="wide" tabindex="0" role="region" aria-label="table">{inner}</div>'
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{name}">{inner}</div>'
 
 
 def summary_page(about: dict, results: list[dict], marks: dict) -> str:
@@ -83,7 +85,7 @@ def summary_page(about: dict, results: list[dict], marks: dict) -> str:
     if odd:
         body.append("<h2>To look at</h2>")
         rows = [[escape(r["student"]), escape(r["status"]), escape(r["note"])] for r in odd]
-        body.append(table(["Student", "Status", "Note"], rows))
+        body.append(table("To look at", ["Student", "Status", "Note"], rows))
     same = alike(results)
     if same:
         body.append("<h2>Identical answers</h2><p>Comments and layout apart, these cells are the ")
@@ -93,7 +95,7 @@ def summary_page(about: dict, results: list[dict], marks: dict) -> str:
             for key, groups in same.items()
             for group in groups
         ]
-        body.append(table(["Answer", "Students"], rows))
+        body.append(table("Identical answers", ["Answer", "Students"], rows))
     body.append("<h2>Questions</h2>")
     rows = []
     plots = []
@@ -115,7 +117,7 @@ def summary_page(about: dict, results: list[dict], marks: dict) -> str:
         name = escape(w["key"]) + " (written)"
         rows.append([name, escape(w["title"]), f"{w['points']:g}", mean, str(full)])
     heads = ["Answer", "Question", "Points", "Mean", "Full marks"]
-    body.append(table(heads, rows, {2, 3, 4}))
+    body.append(table("Questions", heads, rows, {2, 3, 4}))
     body += ['<div class="plots">', *plots, "</div>"]
     body.append("<h2>Feedback pages</h2>")
     links = "".join(

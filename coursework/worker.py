@@ -93,10 +93,17 @@ class Worker:
         from IPython.core.interactiveshell import InteractiveShell
         from traitlets.config import Config
 
+        def system(line):  # an installation is no news here, and there is no network
+            if line.split()[:1] not in (["pip"], ["pip3"], ["conda"]):
+                run(line)
+
         config = Config()
         config.HistoryManager.enabled = False
         self.shell = shell = InteractiveShell.instance(config=config)
         shell.showtraceback = shell.showsyntaxerror = lambda *a, **k: None
+        run, shell.system = shell.system, system
+        for name in ("pip", "conda", "mamba", "micromamba", "uv"):
+            shell.register_magic_function(lambda line: None, "line", name)
         shell.enable_gui = lambda *a, **k: None  # %matplotlib inline: Agg draws, nobody looks
         self.fixed = {"given": ask["value"], "STUDENT": ask["student"]}
         limits(ask["limits"])

@@ -26,7 +26,7 @@ def solved(assignment, student, answers=None, text="The *saddle* & <b>not</b> mo
         elif key and text:
             source = source.split("\n")[0] + "\n\n" + text
         cells.append({**cell, "source": source})
-    where = next(i for i, c in enumerate(cells) if c["metadata"].get("coursework") == "q1")
+    where = next(i for i, c in enumerate(cells) if c["metadata"].get("coursework"))
     extra = [notebook.code(textwrap.dedent(source).strip()) for source in extra]
     return cells[:where] + extra + cells[where:]
 

@@ -389,7 +389,7 @@ def test_a_students_notebook_is_whole_and_leaks_nothing(path):
     for w in one.written.values():
         assert any(s.startswith(f"<!-- answer {w.key}:") for s in sources)
     whole = "\n".join(sources)
-    for word in ("BEGIN SOLUTION", "END SOLUTION", ":points:", "hidden"):
+    for word in ("BEGIN SOLUTION", "END SOLUTION", ":points:", "[hidden]"):
         assert word not in whole
     solved = "\n".join(c["source"] for c in notebook.solution(one))
     for q in one.questions.values():

@@ -130,7 +130,7 @@ def gain_in_training() -> Explorer:
         {"setting": {str(k): str(k) for k in run["settings"]}},
         {"setting": "penalty"},
         xlim=(0.7, float(step[-1])),
-        ylim=(0.0, 2.5),
+        ylim=(0.0, 3.0),
         xlabel="update",
         ylabel="singular values of W, mean over seeds",
         xscale="log",

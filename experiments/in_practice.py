@@ -144,8 +144,9 @@ def build(kind: str, variant: str, n: dict, seed: int, x):
         options = {"unscaled": {}, "scaled": dict(alpha=small), "normed": dict(norm=True),
                    "skipinit": dict(alpha=0.0, learn=True)}  # fmt: skip
         return ResNet(n["resnet"], **options[variant])
-    options = {"post": {}, "pre": dict(where="pre"), "post scaled": dict(alpha=n["encoder"] ** -0.5),
-               "pre scaled": dict(where="pre", alpha=n["encoder"] ** -0.5)}  # fmt: skip
+    small = n["encoder"] ** -0.5
+    options = {"post": {}, "pre": dict(where="pre"), "post scaled": dict(alpha=small),
+               "pre scaled": dict(where="pre", alpha=small)}  # fmt: skip
     return Encoder(n["encoder"], **options[variant])
 
 

@@ -117,77 +117,55 @@ def departure(stage):
     return np.log(stage.mean) ** 2 + (stage.spread if np.isfinite(stage.spread) else 0.0)
 
 
+# fmt: off
 def findings(model, core, inner, rows):
     """Sentences: symptom, meaning, change."""
     said, count = [], max(len(inner), 1)
     residual = bool(inner) and all(s.skip > 0.3 for s in inner)
     total = sum(s.spread for s in inner if np.isfinite(s.spread))
+    weaken = "weaken the residual branches, by 1/√(number of stages) or from 0"
     if core.mean == 0:
-        return ["The Jacobian is zero: no input direction reaches the output. Look for the first "
-                "stage whose mean of s² is 0."]  # fmt: skip
+        return ["The Jacobian is zero. Look for the first stage whose mean of s² is 0."]
     if not 0.1 <= core.mean <= 10:
-        rate = np.log(core.mean) / count
-        verb, factor = ("explodes" if rate > 0 else "vanishes"), np.exp(rate)
-        change = (
-            "scale the residual branches by 1/√(number of stages), or start them at 0"
-            if residual else
+        factor = np.exp(np.log(core.mean) / count)
+        change = weaken if residual else (
             f"multiply the weights of each stage by about {factor**-0.5:.3g} (exact where the "
-            "activation is homogeneous), or take σ_w² from spectra.design"
-        )  # fmt: skip
+            "activation is homogeneous), or take σ_w² from spectra.design")
+        said.append(f"The gradient {'explodes' if factor > 1 else 'vanishes'}: the mean of s² is "
+                    f"{core.mean:.3g}, a factor {factor:.3g} a stage. Change: {change}.")
+    if core.spread > 3 * total + 1:
         said.append(
-            f"The gradient {verb}: the mean of s² is {core.mean:.3g}, a factor {factor:.3g} a "
-            f"stage. Change: {change}."
-        )
-    if core.spread > 1 and core.spread > 3 * total + 1:
-        said.append(
-            f"The stages agree on a direction: their spreads add up to {total:.2g}, the whole "
-            f"has {core.spread:.3g}; for free factors the two agree. Change: if the direction is "
-            "a mean over neurons or tokens, take it off each branch; else weaken the branches."
-        )
+            f"The stages agree on a direction: their spreads add up to {total:.2g}, the whole has "
+            f"{core.spread:.3g}; for free stages the two agree. Change: if it is a mean over "
+            "neurons or tokens, take it off each branch; else weaken the branches.")
     elif core.spread > 1:
         worst = max(inner, key=lambda s: s.spread, default=None)
+        where, change = f"{total / count:.2g} a stage", weaken if residual else (
+            "orthogonal weights (Gaussian or uniform ones cost 1 a layer) and an activation "
+            "near its linear part (a ReLU costs 1 a layer); see spectra.design")
         if worst and worst.spread > 0.5 * total and count > 2:
             where = f"most of it in {worst.name!r} ({worst.spread:.3g})"
             change = f"look at {worst.name!r}: a narrow layer, a pooling, or its weights"
-        else:
-            where = f"{total / count:.2g} a stage"
-            change = (
-                "weaken the branches, by 1/√(number of stages)" if residual else
-                "orthogonal weights (Gaussian or uniform ones cost 1 a layer) and an activation "
-                "near its linear part (a ReLU costs 1 a layer); see spectra.design"
-            )  # fmt: skip
-        said.append(
-            f"The singular values are spread: variance of s² {core.spread:.3g} of its mean "
-            f"squared, {where}. Change: {change}."
-        )
+        said.append(f"The singular values are spread: variance of s² {core.spread:.3g} of its "
+                    f"mean squared, {where}. Change: {change}.")
     v = core.values
     if v is not None and v.shape[1] > 2 and float((v[:, 0] / v[:, 1]).median()) > 2:
-        said.append(
-            "One singular value stands apart from the others: one direction, often that of a "
-            "common mean. Change: centre the branches or the activation."
-        )
+        said.append("One singular value stands apart from the others: one direction, often that "
+                    "of a common mean. Change: centre the branches or the activation.")
     if core.dead > 0.01:
-        said.append(
-            f"{core.dead:.0%} of the singular values are less than a thousandth of the root mean "
-            "square: those directions do not pass. Look for saturated or cut-off neurons, a "
-            "narrow stage, averaging, or attention without a skip."
-        )
-    if inner and inner[-1].common > 0.95 and rows[0].common < 0.8:
-        said.append(
-            f"All inputs have become alike: {inner[-1].common:.1%} of the signal at "
-            f"{inner[-1].name!r} is common to them. Change: centre the branches, or move towards "
-            "the critical line (a larger σ_w²)."
-        )
-    fresh = [m for m in model.modules() if getattr(m, "num_batches_tracked", None) is not None]
-    if any(int(m.num_batches_tracked) == 0 for m in fresh):
-        said.append(
-            "Batch normalisation has seen no batch: in eval mode it does nothing yet. Run a few "
-            "batches in train mode, then diagnose again."
-        )
+        said.append(f"{core.dead:.0%} of the singular values are less than a thousandth of the "
+                    "root mean square: those directions do not pass. Look for cut-off neurons, a "
+                    "narrow stage, averaging, or attention without a skip.")
+    if inner and 1 - inner[-1].common < 0.2 * min(1 - rows[0].common, 0.25):
+        said.append(f"All inputs have become alike: {inner[-1].common:.1%} of the signal at "
+                    f"{inner[-1].name!r} is common to them. Change: centre the branches, or move "
+                    "towards the critical line (a larger σ_w²).")
+    counts = [getattr(m, "num_batches_tracked", None) for m in model.modules()]
+    if any(n is not None and int(n) == 0 for n in counts):
+        said.append("Batch normalisation has seen no batch: in eval mode it does nothing yet. "
+                    "Run a few batches in train mode, then diagnose again.")
     if len(rows) == 2 and len(list(model.modules())) > 3:
-        said.append(
-            "No submodule carries the whole signal (skip connections pass around them): put each "
-            "block with its skip into a module of its own to see the stages."
-        )
-    return said or ["Nothing to mend at these inputs: mean of s² "
-                    f"{core.mean:.2g}, spread {core.spread:.2g}."]  # fmt: skip
+        said.append("No submodule carries the whole signal (skip connections pass around them): "
+                    "put each block with its skip into a module of its own to see the stages.")
+    healthy = f"Nothing to mend at these inputs: mean of s² {core.mean:.2g}, spread "
+    return said or [f"{healthy}{core.spread:.2g}."]

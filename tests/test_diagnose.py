@@ -1,6 +1,8 @@
 """`spectra.diagnose`: known spectra, the right stage and words, and a model left as it was."""
 
 import copy
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,7 +188,7 @@ def test_unscaled_branches():
     torch.manual_seed(0)
     blocks = nn.Sequential(*[Residual(2.4) for _ in range(20)])
     d = diagnose(blocks, draw(2, WIDTH))
-    assert said(d, "explodes") and said(d, "scale the residual branches")
+    assert said(d, "explodes") and said(d, "weaken the residual branches")
 
 
 def test_a_shared_direction_is_told_from_spread():
@@ -348,3 +350,21 @@ def test_the_largest_submodule_is_opened():
             self.body, self.head = orthogonal(6), nn.Linear(WIDTH, 2)
 
     assert _stages.submodules(Head()) == [f"body.{i}" for i in range(6)] + ["head"]
+
+
+# ---- the page and the stored run speak of the same models -------------------------------------
+@pytest.mark.parametrize("name", ["PlainCNN", "ResNet", "Encoder"])
+def test_the_page_has_the_models_of_the_experiment(name):
+    from experiments import in_practice
+
+    page = Path(__file__).parent.parent / "book" / "training" / "in-practice.md"
+    code = r"^```\{code-cell\} ipython3\n(class (?:PlainCNN|Block|ResNet|Layer|Encoder)\(.*?)^```"
+    scope = {"nn": nn, "torch": torch}
+    for cell in re.findall(code, page.read_text(encoding="utf-8"), re.M | re.S):
+        exec(cell, scope)
+    outputs = []
+    for made in (scope[name], getattr(in_practice, name)):
+        torch.manual_seed(0)
+        x = draw(2, 8, 8) if name == "Encoder" else draw(2, 1, 8, 8)
+        outputs.append(made(3)(x))
+    assert torch.equal(*outputs)

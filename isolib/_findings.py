@@ -34,7 +34,7 @@ class Spectrum:
     dead: float = NAN
 
     def __str__(self):
-        text = f"{self.name}: {self.shape[0]} × {self.shape[1]}, mean of s² {self.mean:.3g}, "
+        text = f"{self.shape[0]} × {self.shape[1]}, mean of s² {self.mean:.3g}, "
         text += f"spread {self.spread:.3g}, s_max {self.s_max:.3g}"
         if self.values is None:
             size = self.shape[0] * self.shape[1] * 4 / 2**20
@@ -96,7 +96,8 @@ class Diagnosis:
         return self.stages[0].gradient / self.stages[-1].gradient
 
     def __repr__(self):
-        lines = [f"whole  {self.whole}"] + ([f"trunk  {self.trunk}"] if self.trunk else [])
+        parts = [self.whole] if self.trunk is None else [self.whole, self.trunk]
+        lines = [f"{part.name}: {part}" for part in parts]
         lines.append("stage                 size   length  common  mean s²   spread  gradient")
         shown = self.stages
         if len(shown) > 14:

@@ -54,13 +54,18 @@ def diagnose(
     """
     _check_model(model)
     positive_int("directions", directions)
-    if not torch.as_tensor(x).is_floating_point():
+    try:
+        x = torch.as_tensor(x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"x must be a tensor or an array of numbers, got {x!r}") from error
+    if not x.is_floating_point():
         raise ValueError(
-            f"x must be of floating point to be differentiated, got {torch.as_tensor(x).dtype}: "
+            f"x must be of floating point to be differentiated, got {x.dtype}: "
             "for token ids, pass their embeddings to a module that starts after the embedding"
         )
-    x, g = _inputs(model, x).requires_grad_(), torch.Generator().manual_seed(seed)
+    x, g = _inputs(model, x), torch.Generator().manual_seed(seed)
     with _undisturbed(model, seed):
+        x = x.clone().requires_grad_()
         x, y, seen = _forward(model, x, stages)
         points = _stages.chain(x, y, seen, g)
         rows = _rows(points, directions, g)
@@ -87,8 +92,8 @@ def _check_model(model):
 def _undisturbed(model, seed):
     """Eval mode, gradients on, attention that can be differentiated twice, and all put back."""
     with (
-        torch.random.fork_rng(), _eval_mode(model), torch.enable_grad(),
-        sdpa_kernel(SDPBackend.MATH),
+        torch.random.fork_rng(), _eval_mode(model), torch.inference_mode(False),
+        torch.enable_grad(), sdpa_kernel(SDPBackend.MATH),
     ):  # fmt: skip
         torch.manual_seed(seed)
         yield

@@ -322,6 +322,7 @@ def poisoned():
         (Pair(), torch.ones(2, 3), "must return one tensor, got tuple"),
         (Mean(), torch.ones(2, 3), "must map a batch to a batch"),
         (Detached(), torch.ones(2, 3), "does not depend on x"),
+        (nn.Linear(3, 3), None, "x must be a tensor or an array"),
         (torch.tanh, torch.ones(2, 3), "model must be a torch.nn.Module, got builtin"),
     ],
 )
@@ -335,6 +336,26 @@ def test_bad_options():
         diagnose(nn.Sequential(nn.Tanh()), draw(2, 3), stages=["7"])
     with pytest.raises(ValueError, match="directions must be"):
         diagnose(nn.Tanh(), draw(2, 3), directions=0)
+
+
+def test_inference_mode_recurrent_layers_and_half_precision():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.out = nn.LSTM(5, 7, batch_first=True), nn.Linear(7, 3)
+
+        def forward(self, x):
+            return self.out(self.rnn(x)[0][:, -1])
+
+    model, x = Last(), draw(2, 6, 5)
+    with torch.inference_mode():
+        d = diagnose(model, draw(2, 6, 5))
+    assert [s.name for s in d.stages] == ["input", "rnn", "out"]
+    j = torch.autograd.functional.jacobian(lambda u: model(u[None])[0], x[1]).reshape(3, 30)
+    assert torch.allclose(d.singular_values[1], torch.linalg.svdvals(j), atol=1e-6)
+    assert diagnose(orthogonal(3).bfloat16(), draw(2, WIDTH)).whole.mean == pytest.approx(
+        1, abs=0.02
+    )
 
 
 def test_a_module_without_parameters():

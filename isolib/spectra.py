@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from isolib.laws import Law
 
-__all__ = [
-    "Comparison", "Design", "compare", "design", "feedforward", "jacobian", "layer_variance",
-    "residual", "residual_layer", "singular_values",
+__all__ = [  # noqa: F822 - the diagnosis comes through __getattr__
+    "Comparison", "Design", "Diagnosis", "compare", "design", "diagnose", "feedforward",
+    "jacobian", "layer_variance", "residual", "residual_layer", "singular_values",
 ]  # fmt: skip
 
 GIB = 2**30

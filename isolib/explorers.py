@@ -8,6 +8,7 @@ True
 from isolib.pages.convolutions import spatial_modes
 from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
+from isolib.pages.in_practice import designs
 from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
@@ -46,6 +47,7 @@ _IN_ORDER = (
     retraction_errors,
     gain_and_time,
     gain_in_training,
+    designs,
 )
 
 #: the browser tests draw each of these and compare with its function

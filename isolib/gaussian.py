@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr
@@ -37,7 +38,7 @@ def gaussian_mean(f, q: float = 1.0, kinks=()) -> float:
     q, kinks = positive("q", q), kinks or getattr(f, "kinks", ())
     old = None
     for n in _SIZES:
-        z, w = _nodes(_cuts(kinks, q), n)
+        z, w = _kept_nodes(tuple(_cuts(kinks, q)), n)
         terms = w * _values(f, math.sqrt(q) * z)
         new, size = float(terms.sum()), float(abs(terms).sum())
         if old is not None and abs(new - old) <= 1e-12 * size:
@@ -81,6 +82,12 @@ _SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
 def _cuts(kinks, q):
     inside = {k / math.sqrt(q) for k in (0.0, *kinks)}
     return np.array([-REACH, *sorted(k for k in inside if abs(k) < REACH), REACH])
+
+
+@lru_cache(maxsize=256)
+def _kept_nodes(cuts, n):
+    """Without kinks away from 0 the nodes are the same at every q."""
+    return _nodes(np.array(cuts), n)
 
 
 def _nodes(cuts, n):

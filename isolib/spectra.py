@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from isolib.laws import Law
 
-__all__ = [
-    "Comparison", "Design", "compare", "design", "feedforward", "jacobian", "layer_variance",
-    "residual", "residual_layer", "singular_values",
+__all__ = [  # noqa: F822 - the diagnosis comes through __getattr__
+    "Comparison", "Design", "Diagnosis", "compare", "design", "diagnose", "feedforward",
+    "jacobian", "layer_variance", "residual", "residual_layer", "singular_values",
 ]  # fmt: skip
 
 GIB = 2**30
@@ -199,14 +199,25 @@ def _fits(batch, n_out, n_in, item, max_bytes):
 def _any_jacobian(model, x, n_out, n_in):
     """Output against input of any module, shape (len(x), n_out, n_in)."""
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     def one(v):
         return model(v[None])[0].reshape(-1)
 
     try:
-        j = torch.func.vmap(torch.func.jacrev(one, chunk_size=1024))(x)
+        with sdpa_kernel(SDPBackend.MATH):  # the fused attention knows no batching rule
+            j = torch.func.vmap(torch.func.jacrev(one, chunk_size=1024))(x)
     except (RuntimeError, NotImplementedError):
         # some modules (recurrent ones, data-dependent branches) cannot be vectorised: row by row
         with torch.enable_grad():
             j = torch.stack([torch.autograd.functional.jacobian(one, v) for v in x])
     return j.detach().reshape(len(x), n_out, n_in)
+
+
+def __getattr__(name):
+    # `diagnose` needs torch at once, and this module itself
+    if name in ("diagnose", "Diagnosis"):
+        from isolib import _diagnose
+
+        return getattr(_diagnose, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

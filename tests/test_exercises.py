@@ -346,6 +346,24 @@ ANSWERS = {
             (lambda q: 1.0, "two numbers"),
         ],
     ),
+    "in-practice/1": (
+        [0.288**-0.5, 1.863],
+        [
+            (1 / 0.288, "is a square"),
+            (0.288**0.5, "faster still"),
+            (0.288**-20, "One stage at a time"),
+        ],
+    ),
+    "in-practice/2": (
+        [lambda n: 2e4 / (n + 2)],
+        [
+            (lambda n: 2e4 / n, "n + 2"),
+            (lambda n: 200 / (n + 2), "it gets squared"),
+            (lambda n: 1e4 / (n + 2), "factor 2 in front"),
+            (lambda n: 1e4 + 0 * n, "wide layer averages"),
+            (lambda n: (2e4 / (n + 2)) ** 0.5, "falls like 1/√k"),
+        ],
+    ),
     "stiefel/1": (
         [888, 64 * 16 - 8 * 17],
         [

@@ -168,8 +168,8 @@ def measure(sizes=SIZES) -> dict:
             except Exception as error:  # what a tool refuses is its answer
                 row = {"failed": f"{type(error).__name__}: {error}"[:120]}
             out["rows"].append({"method": name, "n": n, "k": k} | row)
-            print(f"{n:5} × {k:<5} {name:18}", row.get("failed") or
-                  f"{1e3 * row['seconds']:10.3f} ms  off {row['off']:.1e}", flush=True)  # fmt: skip
+            said = row.get("failed") or f"{1e3 * row['seconds']:10.3f} ms  off {row['off']:.1e}"
+            print(f"{n:5} × {k:<5} {name:18}", said, flush=True)
     return out
 
 

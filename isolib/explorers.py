@@ -10,6 +10,7 @@ from isolib.pages.free_addition import free_sum, turning
 from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
+from isolib.pages.outlook import newton_schulz_map, newton_schulz_spectrum
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.residual_isometry import residual_escape, universal_law
 from isolib.pages.residual_signal import residual_lengths, skip_strength
@@ -43,6 +44,8 @@ _IN_ORDER = (
     training_curves,
     penalty_flow,
     retraction_errors,
+    newton_schulz_map,
+    newton_schulz_spectrum,
 )
 
 #: the browser tests draw each of these and compare with its function

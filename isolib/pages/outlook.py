@@ -33,14 +33,14 @@ def _gaussian(n: int) -> np.ndarray:
 
 def newton_schulz_map() -> Explorer:
     """Chapter 18: the map of a singular value after so many steps."""
-    x = np.geomspace(1e-4, 1, 121)
+    x = np.geomspace(1e-4, 1, 241)
 
     def frame(rule, steps):
         y = polynomial(x, rule, steps)
         inside = polynomial(np.geomspace(0.01, 1, 4001), rule, steps)
         small = polynomial(1e-3, rule, steps)
         text = (
-            f"{'Quintic' if rule == 'QUINTIC' else 'Cubic'}, {steps} steps: from [0.01, 1] to "
+            f"{rule.capitalize()}, {steps} steps: from [0.01, 1] to "
             f"[{inside.min():.3f}, {inside.max():.3f}]; 0.001 goes to {small:.3g}."
         )
         return Frame(
@@ -70,7 +70,7 @@ def newton_schulz_spectrum() -> Explorer:
         s = polynomial(_gaussian(n), rule, steps)
         heights = np.histogram(s, ends)[0] / len(s) / (ends[1] - ends[0])
         text = (
-            f"n = {n}, {steps} steps: s from {s.min():.2g} to {s.max():.3f}, median "
+            f"{rule.capitalize()}, n = {n}, {steps} steps: s from {s.min():.2g} to {s.max():.3f}, median "
             f"{np.median(s):.3f}; {np.mean(s < 0.5):.0%} of them below 0.5."
         )
         top = max(1.0, 1.1 * heights.max())

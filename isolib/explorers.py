@@ -18,7 +18,7 @@ from isolib.pages.residual_training import training_curves
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.soft_orthogonality import penalty_flow
 from isolib.pages.spectral_universality import universality
-from isolib.pages.stiefel import retraction_errors
+from isolib.pages.stiefel import margin_in_time, retraction_errors
 from isolib.pages.training_deep_networks import learning_curves
 from isolib.pages.why_isometry import depth_and_conditioning
 
@@ -44,6 +44,7 @@ _IN_ORDER = (
     training_curves,
     penalty_flow,
     retraction_errors,
+    margin_in_time,
     newton_schulz_map,
     newton_schulz_spectrum,
 )

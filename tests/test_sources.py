@@ -447,3 +447,12 @@ def test_light_imports(name):
 
 def test_results_of_this_book_are_the_ones_loaded():
     assert np.all([folder.is_relative_to(ROOT) for folder in results.FOLDERS])
+
+
+def test_the_reference_holds_every_module():
+    page = (ROOT / "book/back-matter/reference.md").read_text(encoding="utf-8")
+    inside = {"explorers", "sweep", "convnet", "resnet"}  # shown elsewhere
+    for path in MODULES:
+        name = path.stem if path.parent.name == "isolib" else path.parent.name
+        if name not in inside | {"pages", "isolib"} and not path.stem.startswith("_"):
+            assert f"automodule:: isolib.{name}\n" in page, name

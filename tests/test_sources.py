@@ -21,6 +21,8 @@ CHAPTERS = [page for page in PAGES if page.stem in tables.CHAPTERS]
 MODULES = sorted((ROOT / "isolib").rglob("*.py"))
 
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```[ \t]*$", re.M | re.S)
+#: cells that no reader sees at first: folded ones, and those of a problem set that are no question
+UNSEEN = {"hide-input", "hide-cell", "variant", "public", "hidden", "wrong", "right"}
 #: cells between these two lines belong to a solution
 SOLUTION = re.compile(r"^`{3,}\{solution-start\} (\S+)\n(.*?)^`{3,}\{solution-end\}", re.M | re.S)
 
@@ -97,7 +99,7 @@ def test_both_chapters_are_here():
 def test_cells_are_short_and_narrow(page):
     long = []
     for cell in cells(page.read_text(encoding="utf-8")):
-        hidden = {"hide-input", "hide-cell"} & set(cell["meta"].get("tags", []))
+        hidden = UNSEEN & set(cell["meta"].get("tags", []))
         most = 25 if cell["solution"] else 15
         if len(cell["lines"]) > most and not hidden:
             long.append(f"line {cell['line']}: {len(cell['lines'])} lines, at most {most}")

@@ -382,3 +382,15 @@ def test_the_quintic_lands_in_its_interval_and_the_cubic_at_the_polar_factor():
     assert not o.newton_schulz(torch.zeros(3, 2)).any()
     with pytest.raises(ValueError, match="M must be finite"):
         o.newton_schulz(torch.full((2, 2), torch.nan))
+
+
+def test_the_polar_factor_survives_a_failing_svd(monkeypatch):
+    """LAPACK can fail on a large frame, all of whose singular values agree."""
+    M, wanted, svd = draw(6, 4), o.polar_retraction(draw(6, 4)), torch.linalg.svd
+
+    def fail_once(*args, **kwargs):
+        monkeypatch.setattr(torch.linalg, "svd", svd)
+        raise torch.linalg.LinAlgError("did not converge")
+
+    monkeypatch.setattr(torch.linalg, "svd", fail_once)
+    assert torch.allclose(o.polar_retraction(M), wanted, atol=1e-12)

@@ -60,3 +60,22 @@ def machine() -> dict:
 def describe(here: dict) -> str:
     """The machine in a few words."""
     return f"{here['cpu']}, {here['cores']} cores ({here['system']})"
+
+
+def beside(name: str) -> Path:
+    """A folder with the pinned packages of peers/NAME.txt alone, to import beside our own torch.
+
+    Raises `RuntimeError` as `python_for` does.
+    """
+    requirements, folder = PEERS / f"{name}.txt", BUILT / f"beside-{name}"
+    wanted, stamp = requirements.read_text(encoding="utf-8"), folder / "made-from.txt"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return folder
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install += ["--no-deps", "--upgrade", "--target", str(folder), "-r", str(requirements)]
+    run = subprocess.run(install, capture_output=True, text=True)
+    if run.returncode:
+        said = [line for line in run.stderr.splitlines() if line.strip()]
+        raise RuntimeError(clean(said[-1] if said else f"exit status {run.returncode}"))
+    stamp.write_text(wanted, encoding="utf-8")
+    return folder

@@ -11,6 +11,7 @@ from isolib.pages.free_multiplication import product_spectrum, projection_atoms
 from isolib.pages.in_practice import designs
 from isolib.pages.jacobian_spectra import network_spectrum
 from isolib.pages.linear_dynamics import mode_learning
+from isolib.pages.outlook import newton_schulz_map, newton_schulz_spectrum
 from isolib.pages.random_matrices import marchenko_pastur, stieltjes
 from isolib.pages.recurrent_networks import gain_and_time, gain_in_training
 from isolib.pages.residual_isometry import residual_escape, universal_law
@@ -19,7 +20,7 @@ from isolib.pages.residual_training import training_curves
 from isolib.pages.signal_propagation import correlation_cobweb, phase_diagram
 from isolib.pages.soft_orthogonality import penalty_flow
 from isolib.pages.spectral_universality import universality
-from isolib.pages.stiefel import retraction_errors
+from isolib.pages.stiefel import margin_in_time, retraction_errors
 from isolib.pages.training_deep_networks import learning_curves
 from isolib.pages.why_isometry import depth_and_conditioning
 
@@ -45,9 +46,12 @@ _IN_ORDER = (
     training_curves,
     penalty_flow,
     retraction_errors,
+    margin_in_time,
     gain_and_time,
     gain_in_training,
     designs,
+    newton_schulz_map,
+    newton_schulz_spectrum,
 )
 
 #: the browser tests draw each of these and compare with its function

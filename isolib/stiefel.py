@@ -135,7 +135,13 @@ class _Polar(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, M):
-        u, s, vt = torch.linalg.svd(M, full_matrices=False)
+        try:
+            u, s, vt = torch.linalg.svd(M, full_matrices=False)
+            good = _off(u @ vt).abs().max() < 1e-3
+        except torch.linalg.LinAlgError:
+            good = False
+        if not good:  # single precision can fail, even silently, where many s agree: near a frame
+            u, s, vt = (a.to(M.dtype) for a in torch.linalg.svd(M.double(), full_matrices=False))
         _full_rank(s)
         ctx.save_for_backward(u, s, vt)
         return u @ vt

@@ -164,3 +164,36 @@ def test_jacobian_rows_are_made_as_stored():
     (row,) = jacobian.measure([(3, 8, 2, 1, 1)])
     stored = results.load("jacobian-benchmark")["data"]["rows"][0]
     assert set(row) == set(stored) and json.dumps(row)
+
+
+def test_steps_on_one_weight_are_measured_as_stored(monkeypatch):
+    from benchmarks import orthogonality
+
+    def refuse(name):
+        raise RuntimeError("no such package")
+
+    monkeypatch.setattr(orthogonality, "beside", refuse)
+    data = orthogonality.measure([(8, 8), (12, 3)])
+    assert data["versions"]["missing"] == "no such package" and json.dumps(data)
+    rows = {(row["method"], row["n"]): row for row in data["rows"]}
+    assert not any("failed" in row for row in data["rows"])
+    for name in ("QR", "polar", "Cayley", "torch cayley", "torch matrix_exp"):
+        assert rows[name, 12]["off"] < 1e-5, name
+    assert rows["SO penalty", 8]["off"] > 1e-3  # pulled, not held
+
+
+def test_the_stored_steps_on_one_weight():
+    from benchmarks import orthogonality
+
+    data = results.load("orthogonality-benchmark")["data"]
+    assert data["sizes"].astype(int).tolist() == [list(size) for size in orthogonality.SIZES]
+    assert {"torch", "geotorch", "geoopt"} <= set(data["versions"])
+    assert len(data["rows"]) == 14 * len(orthogonality.SIZES)
+    held = [r for r in data["rows"] if "penalty" not in r["method"] and r["method"] != "landing"]
+    assert all(row["off"] < 1e-4 for row in held if "off" in row)
+
+
+def test_packages_beside_our_torch_are_pinned():
+    text = (_environments.PEERS / "orthogonality.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(lines) == 2 and all("==" in line and "/" not in line for line in lines)

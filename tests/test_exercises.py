@@ -384,6 +384,23 @@ ANSWERS = {
             (lambda t: 360 / np.pi * np.arctan(t / 2), "In radians"),
         ],
     ),
+    "outlook/1": (
+        [0.570440, 0.5704395],
+        [
+            (0.4305229, "50 layers"),
+            (0.0696099, "solve it for α"),
+            (1.7530343, "the one below 1"),
+        ],
+    ),
+    "outlook/2": (
+        [lambda n: np.sqrt((n + 1.0) ** (n + 1) / float(n) ** n) / 2.0**n],
+        [
+            (lambda n: (n + 1.0) ** (n + 1) / n**n / 4.0**n, "take the root"),
+            (lambda n: np.sqrt((n + 1.0) ** (n + 1) / n**n), "divided by its largest s"),
+            (lambda n: 1.0 + 0 * n, "does not reach"),
+            (lambda n: 2.0**-n, "not its top"),
+        ],
+    ),
     "spectral-universality/1": (
         [0.01, np.sqrt(0.1 / 1000)],
         [

@@ -358,3 +358,39 @@ def test_the_margin_keeps_an_orthogonal_start():
 def test_bad_input_names_the_argument(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+# ---- Newton and Schulz's iteration ------------------------------------------------------------
+@pytest.mark.parametrize("shape", [(6, 6), (9, 4), (4, 9), (3, 7, 5)])
+@pytest.mark.parametrize("rule", [o.QUINTIC, o.CUBIC])
+def test_newton_schulz_moves_singular_values_alone(shape, rule):
+    M = draw(*shape)
+    u, s, vt = torch.linalg.svd(M / M.norm(dim=(-2, -1), keepdim=True), full_matrices=False)
+    for _ in range(5):
+        s = rule[0] * s + rule[1] * s**3 + rule[2] * s**5
+    expected = u * s.unsqueeze(-2) @ vt
+    assert torch.allclose(o.newton_schulz(M, 5, rule), expected, atol=1e-12)
+
+
+def test_the_quintic_lands_in_its_interval_and_the_cubic_at_the_polar_factor():
+    s = torch.linspace(0.01, 1, 5001, dtype=torch.float64)
+    for _ in range(5):
+        s = o.QUINTIC[0] * s + o.QUINTIC[1] * s**3 + o.QUINTIC[2] * s**5
+    assert 0.681 < s.min() and s.max() < 1.135
+    M = draw(8, 5)
+    assert torch.allclose(o.newton_schulz(M, 60, o.CUBIC), o.polar_retraction(M), atol=1e-12)
+    assert not o.newton_schulz(torch.zeros(3, 2)).any()
+    with pytest.raises(ValueError, match="M must be finite"):
+        o.newton_schulz(torch.full((2, 2), torch.nan))
+
+
+def test_the_polar_factor_survives_a_failing_svd(monkeypatch):
+    """LAPACK can fail on a large frame, all of whose singular values agree."""
+    M, wanted, svd = draw(6, 4), o.polar_retraction(draw(6, 4)), torch.linalg.svd
+
+    def fail_once(*args, **kwargs):
+        monkeypatch.setattr(torch.linalg, "svd", svd)
+        raise torch.linalg.LinAlgError("did not converge")
+
+    monkeypatch.setattr(torch.linalg, "svd", fail_once)
+    assert torch.allclose(o.polar_retraction(M), wanted, atol=1e-12)

@@ -78,6 +78,55 @@ def retraction_errors() -> Explorer:
     )
 
 
+def margin_in_time() -> Explorer:
+    """Chapter 15: what a margin allows a linear recurrence over many steps, and what happens."""
+    times = np.unique(np.geomspace(1, 784, 30).round().astype(int))
+
+    def frame(margin, aligned):
+        from isolib.ensembles import haar_orthogonal
+
+        rng = np.random.default_rng(0)
+        u, v = haar_orthogonal(64, batch=2, rng=rng)
+        v = u if aligned else v
+        s = 1 + margin * np.linspace(-1, 1, 64)
+        w, largest = (u * s) @ v.T, []
+        for t in times:
+            power = np.linalg.matrix_power(w, t)
+            largest.append(np.linalg.norm(power, 2))
+        middle = np.exp(times * np.log(s).mean())
+        high, low = (1.0 + margin) ** times, (1.0 - margin) ** times
+        text = (
+            f"m = {margin:g}, {'U = V' if aligned else 'U, V independent'}, 784 steps: allowed "
+            f"{low[-1]:.2g} to {high[-1]:.2g}; largest singular value of Wᵗ {largest[-1]:.3g}, "
+            f"geometric mean {middle[-1]:.2g}."
+        )
+        shown = {"allowed, above": high, "allowed, below": low, "largest s of Wᵗ": largest,
+                 "geometric mean of s": middle}  # fmt: skip
+        curves = [
+            Curve(name, times, np.clip(y, 1e-9, 1e9), color=i)
+            for i, (name, y) in enumerate(shown.items())
+        ]
+        return Frame(curves, text)
+
+    return Explorer(
+        "margin-in-time",
+        "A margin over many steps",
+        frame,
+        {
+            "margin": [0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9],
+            "aligned": {"independent": False, "U = V": True},
+        },
+        {"margin": "margin m", "aligned": "singular vectors"},
+        xlim=(1, 784),
+        ylim=(1e-6, 1e6),
+        xlabel="steps t",
+        ylabel="factor",
+        xscale="log",
+        yscale="log",
+        start={"margin": 5, "aligned": 0},
+    )
+
+
 @exercise("stiefel/1")
 def dimension(answer):
     """It should be a whole number."""

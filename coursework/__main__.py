@@ -111,6 +111,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments=None) -> int:
     options = parser().parse_args(arguments)
     try:
+        if os.name == "nt":
+            raise SourceError("this needs Linux or macOS; on Windows, run it in WSL")
         return options.run(options)
     except SourceError as error:
         print(error, file=sys.stderr)

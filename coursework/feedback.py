@@ -75,6 +75,9 @@ def student_page(about: dict, result: dict, marks: dict) -> str:
         body.append("The written parts are not marked yet.</p>")
     else:
         body.append(f"<br>In all: <strong>{of(whole, most)} points</strong>.</p>")
+    given = ", ".join(f"{name} = {value}" for name, value in result.get("given", {}).items())
+    if given:
+        body.append(f"<p>Your numbers: {escape(given)}.</p>")
     if result["note"]:
         body.append(f'<p class="note">{escape(result["note"])}</p>')
     titles = list(dict.fromkeys(p["title"] for p in (*about["questions"], *about["written"])))

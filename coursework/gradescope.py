@@ -36,6 +36,7 @@ done
 RUN = """#!/usr/bin/env bash
 # The submission runs as another user, who can read neither the checks nor the results.
 cd /autograder/source
+chmod 755 /autograder /autograder/source
 chmod 600 problem-set.md
 chmod 700 /autograder/results /autograder/submission
 exec /opt/coursework/bin/python -m coursework.gradescope

@@ -60,6 +60,7 @@ def grade(
     out |= {"answers": {}, "sandboxed": bool(sandboxed), "declared": ""}
     checks = checks_of(assignment)
     given = Variants(assignment, checks.namespace).given(student)
+    out["given"] = given
     try:
         held = submission.read(path, assignment)
     except Unreadable as error:

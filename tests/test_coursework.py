@@ -371,6 +371,14 @@ def test_a_check_that_does_not_compile_is_said(edited):
         Checks(source.load(path))
 
 
+def test_the_command_reports(capsys):
+    assert main(["check", str(classroom.DEMO), "--students", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "demo: 3 questions for 7 points, 1 written parts for 3, 10 in all" in said
+    assert "tried: 3 solutions, 5 wrong and 3 other right answers" in said
+    assert said.rstrip().endswith("all is well")
+
+
 # ---- notebooks and the leak check -----------------------------------------------------------
 @pytest.mark.parametrize("path", SETS, ids=lambda p: p.stem)
 def test_a_students_notebook_is_whole_and_leaks_nothing(path):

@@ -220,7 +220,8 @@ def test_a_submission_sees_nothing_of_the_instructor(graded):
     assert SECRET not in said
 
 
-def test_nobody_is_left_running(graded):
+def workers() -> list:
+    """Command lines of this checkout's workers that run now."""
     left = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -230,7 +231,11 @@ def test_nobody_is_left_running(graded):
         here = f"{ROOT}/isolib".encode() in line  # another checkout may be grading as well
         if b"coursework.worker" in line and here:
             left.append(line)
-    assert not left
+    return left
+
+
+def test_nobody_is_left_running(graded):
+    assert not workers()
 
 
 def test_feedback_escapes_what_students_type(graded):
@@ -239,6 +244,7 @@ def test_feedback_escapes_what_students_type(graded):
     page = (graded["out"] / "feedback" / "raises.html").read_text("utf-8")
     assert "&lt;i&gt;my own" in page and "<i>" not in page
     page = (graded["out"] / "feedback" / "ada.html").read_text("utf-8")
+    assert "Your numbers: depth = 6, gain = 1.5." in page
     assert "&amp; &lt;b&gt;not&lt;/b&gt; more" in page
 
 
@@ -319,6 +325,8 @@ def test_ctrl_c_keeps_what_is_graded(bubblewrap, tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130 and "what is graded is kept" in said, said
+    time.sleep(0.5)
+    assert not workers()
     done = grade(folder, out, "--cell", "4", "--call", "10", "--wall", "300", "--memory", "6144",
                  "--jobs", 2)  # fmt: skip
     assert "3 students, 2 graded now" in done.stdout, done.stdout + done.stderr

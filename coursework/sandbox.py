@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursework import protocol
+from coursework.watch import Watch
 
 HERE = Path(__file__).resolve().parent
 #: users that a worker becomes where the grader is root: numbers that no real user has, one a
@@ -133,8 +134,19 @@ def bwrap_command() -> list[str]:
             out += ["--ro-bind", outside, inside]
     out += ["--proc", "/proc", "--dev", "/dev"]
     for folder, size in (("/tmp", 256 << 20), ("/home/student", 64 << 20), ("/dev/shm", 64 << 20)):
-        out += ["--perms", "1777", "--size", str(size), "--tmpfs", folder]
+        limit = ["--size", str(size)] if version() >= (0, 7) else []
+        out += ["--perms", "1777", *limit, "--tmpfs", folder]
     return out + ["--remount-ro", "/", "--chdir", "/tmp"]
+
+
+@functools.cache
+def version() -> tuple[int, ...]:
+    """bubblewrap's version; an older one knows fewer options."""
+    try:
+        said = subprocess.run(["bwrap", "--version"], capture_output=True, text=True).stdout
+        return tuple(int(part) for part in said.split()[-1].split("."))
+    except (OSError, ValueError, IndexError):
+        return (0,)
 
 
 @functools.cache
@@ -195,6 +207,8 @@ class Process:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         theirs.close()
+        self.watch = Watch(self.process.pid, limits.memory, self.process.kill)
+        self.watch.start()
         self.tail = b""
         threading.Thread(target=self._drain, args=(self.process.stderr,), daemon=True).start()
 
@@ -213,7 +227,9 @@ class Process:
         def read(size):
             out = bytearray()
             while len(out) < size:
-                self.socket.settimeout(max(end - time.monotonic(), 0.01))
+                if (left := end - time.monotonic()) <= 0:  # however many bytes still come
+                    raise TimeoutError
+                self.socket.settimeout(left)
                 part = self.socket.recv(min(size - len(out), 1 << 20))
                 if not part:
                     raise Gone(self.obituary())
@@ -245,6 +261,8 @@ class Process:
             code = self.process.wait(5)
         except subprocess.TimeoutExpired:
             return "it closed the grader's channel"
+        if self.watch.over:
+            return "it and what it had started used more memory than is allowed"
         signal_number = -code if code < 0 else code - 128
         if signal_number in (9, 11, 6, 24, 25):
             name = signal.Signals(signal_number).name
@@ -253,6 +271,7 @@ class Process:
 
     def kill(self):
         """End the worker and everything it has started."""
+        self.watch.end()
         for kill in (lambda: os.killpg(self.process.pid, 9), self.process.kill):
             try:
                 kill()

@@ -17,6 +17,7 @@ import classroom
 import pytest
 
 from coursework import sandbox
+from coursework.session import Code, Session
 
 ROOT = classroom.ROOT
 SECRET = "the-instructors-own-variable"
@@ -134,6 +135,8 @@ EXPECTED = {
     "sysexit": (ALL, "ok", "cell 7: SystemExit"),
     "patched": (NONE, "ok|look", ""),
     "forger": (NONE, "look", "cell 7: it wrote a reply that was not asked for"),
+    "dripper": (ALL, "look", "cell 7: it did not stop at the time limit"),
+    "hoard": (ALL, "look", "cell 7: it and what it had started used more memory"),
     "equal": (NONE, "ok", "^$"),
     "nan": (NONE, "ok", "^$"),
     "liar": (NONE, "ok", "^$"),
@@ -260,7 +263,7 @@ def test_feedback_and_summary_need_nothing_and_give_nothing_away(graded):
             assert max(source.split("\n"), key=len).strip() not in page
     summary = (graded["out"] / "summary.html").read_text("utf-8")
     assert summary.count("<svg") == 3 and 'role="img"' in summary
-    assert 'aria-label="q1: 16 with 0, 23 with 3 points"' in summary
+    assert 'aria-label="q1: 16 with 0, 25 with 3 points"' in summary
 
 
 def test_the_same_answers_are_listed_for_a_persons_eyes(tmp_path):
@@ -357,8 +360,15 @@ def test_bubblewrap_for_a_user_who_is_not_root(bubblewrap, monkeypatch):
     monkeypatch.setattr(sandbox.os, "getuid", lambda: 1000)
     assert "--unshare-all" in sandbox.bwrap_command()
     sandbox.available.cache_clear()
+    reach = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
     try:
         assert sandbox.available()
+        with Session("a = 2", {}, "ada", [Code(1, "b = a + 1"), Code(2, reach)]) as session:
+            assert session.answer("b") == 3
+            (said,) = session.notes
+            assert "Network is unreachable" in said
+        monkeypatch.setattr(sandbox, "version", lambda: (0, 6, 1))
+        assert "--size" not in sandbox.bwrap_command()
     finally:
         sandbox.available.cache_clear()
 

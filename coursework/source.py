@@ -88,7 +88,8 @@ def known() -> list[str]:
     True
     """
     out = []
-    for path in sorted(FOLDER.glob("*.md"), key=lambda p: (p.stem[:2] != "ps", p.stem)):
+    # ps1, ps2, … first, then what has another name
+    for path in sorted(FOLDER.glob("*.md"), key=lambda p: (not p.stem.startswith("ps"), p.stem)):
         if re.search(r"^assignment:", path.read_text(encoding="utf-8"), re.M):
             out.append(path.stem)
     return out

@@ -34,7 +34,7 @@ def build(options) -> int:
 
 
 def grade(options) -> int:
-    from coursework import batch, collect, outputs, sandbox
+    from coursework import batch, bubblewrap, collect, outputs, sandbox
     from coursework.build import writable
     from coursework.source import load
 
@@ -42,7 +42,7 @@ def grade(options) -> int:
     names = collect.roster(Path(options.roster)) if options.roster else {}
     entries = collect.collect(Path(options.submissions), names)
     out = writable(Path(options.out))
-    sandboxed = options.sandbox != "none" and sandbox.available()
+    sandboxed = options.sandbox != "none" and bubblewrap.available()
     if options.sandbox == "bwrap" and not sandboxed:
         raise SourceError("bubblewrap (bwrap) is not here or not allowed to make a sandbox")
     if not sandboxed and sandbox.risky() and not options.as_root:

@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 from coursework import grading
-from coursework.sandbox import HERE, isolib_folder
+from coursework.bubblewrap import HERE, isolib_folder
 from coursework.source import Assignment, load
 
 REQUIREMENTS = (

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import astuple
 from pathlib import Path
 
-from coursework import __version__, sandbox, submission
+from coursework import __version__, bubblewrap, submission
 from coursework.marking import Checks, Item
 from coursework.protocol import clean
 from coursework.sandbox import Limits
@@ -55,7 +55,7 @@ def grade(
     "status" is ok, other id, look (something stopped or crashed: see "note") or unreadable.
     """
     limits = limits or Limits()
-    sandboxed = sandbox.available() if sandboxed is None else sandboxed
+    sandboxed = bubblewrap.available() if sandboxed is None else sandboxed
     out = {"student": student, "file": path.name, "status": "ok", "note": "", "written": {}}
     out |= {"answers": {}, "sandboxed": bool(sandboxed), "declared": ""}
     checks = checks_of(assignment)

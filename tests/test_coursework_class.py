@@ -16,7 +16,7 @@ from pathlib import Path
 import classroom
 import pytest
 
-from coursework import sandbox
+from coursework import bubblewrap, sandbox
 from coursework.session import Code, Session
 
 ROOT = classroom.ROOT
@@ -83,14 +83,14 @@ class Listener:
 
 
 @pytest.fixture(scope="module")
-def bubblewrap():
-    if not sandbox.available():
+def sandboxed():
+    if not bubblewrap.available():
         message = "bubblewrap is not here: hostile submissions are not run without a sandbox"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
 
 
 @pytest.fixture(scope="module")
-def graded(bubblewrap, tmp_path_factory):
+def graded(sandboxed, tmp_path_factory):
     """The class, graded once."""
     base = tmp_path_factory.mktemp("class")
     folder, out, place = base / "submissions", base / "graded", base / "open"
@@ -313,7 +313,7 @@ def test_a_finished_grade_is_not_run_again_and_none_is_lost(graded, tmp_path):
     assert "1 students, 1 graded now" in grade(alone, out).stdout
 
 
-def test_ctrl_c_keeps_what_is_graded(bubblewrap, tmp_path):
+def test_ctrl_c_keeps_what_is_graded(sandboxed, tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     made = classroom.people(classroom.demo())
@@ -356,21 +356,21 @@ def test_without_a_sandbox_the_limits_hold_and_it_is_said_loudly(graded, tmp_pat
         assert done.returncode == 2 and "would run as root" in done.stderr
 
 
-def test_bubblewrap_for_a_user_who_is_not_root(bubblewrap, monkeypatch):
-    monkeypatch.setattr(sandbox.os, "getuid", lambda: 1000)
-    assert "--unshare-all" in sandbox.bwrap_command()
-    sandbox.available.cache_clear()
+def test_bubblewrap_for_a_user_who_is_not_root(sandboxed, monkeypatch):
+    monkeypatch.setattr(bubblewrap.os, "getuid", lambda: 1000)
+    assert "--unshare-all" in bubblewrap.command()
+    bubblewrap.available.cache_clear()
     reach = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
     try:
-        assert sandbox.available()
+        assert bubblewrap.available()
         with Session("a = 2", {}, "ada", [Code(1, "b = a + 1"), Code(2, reach)]) as session:
             assert session.answer("b") == 3
             (said,) = session.notes
             assert "Network is unreachable" in said
-        monkeypatch.setattr(sandbox, "version", lambda: (0, 6, 1))
-        assert "--size" not in sandbox.bwrap_command()
+        monkeypatch.setattr(bubblewrap, "version", lambda: (0, 6, 1))
+        assert "--size" not in bubblewrap.command()
     finally:
-        sandbox.available.cache_clear()
+        bubblewrap.available.cache_clear()
 
 
 def test_where_it_cannot_begin_it_says_why(tmp_path):

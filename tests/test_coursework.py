@@ -238,6 +238,26 @@ def test_arrays_and_tensors_cross_unchanged():
     assert across({"f": len, "x": 1}, callables=True) == {"f": ("function", ["f"]), "x": 1}
 
 
+def test_only_the_plain_part_of_a_clever_value_crosses():
+    class Number(float):
+        def __eq__(self, other):
+            return True
+
+        __hash__ = float.__hash__
+
+    class Text(str):
+        pass
+
+    class Array(np.ndarray):
+        def __array_ufunc__(self, *_, **__):
+            return True
+
+    for value in (Number(2.5), Text("x"), np.arange(3).view(Array), {Text("k"): [Number(1)]}):
+        got = across(value)
+        assert type(got) in (float, str, np.ndarray, dict)
+    assert across(Number(2.5)) != 3.0 and type(across([Number(1)])[0]) is float
+
+
 @pytest.mark.parametrize(
     "value, said",
     [

@@ -389,6 +389,28 @@ def test_where_it_cannot_begin_it_says_why(tmp_path):
     assert "usage:" in command().stderr
 
 
+def test_the_notebooks_own_id_can_make_the_numbers(sandboxed, tmp_path):
+    demo, folder = classroom.demo(), tmp_path / "in"
+    folder.mkdir()
+    by_hand = {"q2": "lengths = np.array([{}]) ** np.arange(1, {})"}
+    for name, student, gain, depth in (
+        ("lovelaceada_1_2", "ada", 1.5, 6), ("kingben_1_3", "ada", 1.5, 6),
+        ("longcy_1_4", "ben", None, None), ("other_1_5", "your id", None, None),
+    ):  # fmt: skip
+        own = {"q2": by_hand["q2"].format(gain, depth + 1)} if gain else None
+        text = classroom.as_file(classroom.solved(demo, student, own))
+        (folder / f"{name}.ipynb").write_text(text)
+    assert grade(folder, tmp_path / "a").returncode == 0
+    assert table(tmp_path / "a")["lovelaceada"]["q2"] == "0"  # numbers typed in, of another id
+    assert grade(folder, tmp_path / "b", "--id", "notebook").returncode == 0
+    rows = table(tmp_path / "b")
+    assert [row["auto"] for row in rows.values()] == ["7"] * 4
+    assert rows["longcy"]["status"] == "ok"
+    assert rows["kingben"]["status"] == rows["other"]["status"] == "other id"
+    assert rows["kingben"]["note"] == "the same STUDENT as lovelaceada"
+    assert rows["other"]["note"] == "the notebook names no STUDENT"
+
+
 # ---- marks by hand --------------------------------------------------------------------------
 def fill(path: Path, points: dict, semicolons=False):
     """Type points into written.csv as a spreadsheet would save it."""

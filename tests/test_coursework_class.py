@@ -335,6 +335,33 @@ def test_ctrl_c_keeps_what_is_graded(sandboxed, tmp_path):
     assert "3 students, 2 graded now" in done.stdout, done.stdout + done.stderr
 
 
+def test_a_grader_that_is_killed_costs_one_grade_and_says_so(sandboxed, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    made = classroom.people(classroom.demo())
+    for name in ("ada_hw.ipynb", "loopcell_hw.ipynb"):
+        (folder / name).write_text(made[name])
+    line = [sys.executable, "-m", "coursework", "grade", folder, "--assignment", classroom.DEMO]
+    line += ["--out", out, *FAST, "--jobs", "1"]
+    process = subprocess.Popen(
+        list(map(str, line)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 30
+    while not (out / ".grading" / "ada.json").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(1)
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1, said
+    rows = table(out)
+    assert rows["ada"]["auto"] == "7" and rows["loopcell"]["status"] == "not graded"
+    assert "the grader stopped (exit code -9): grade it again" in rows["loopcell"]["note"]
+    done = grade(folder, out)
+    assert done.returncode == 0 and "2 students, 1 graded now" in done.stdout
+    assert table(out)["loopcell"]["auto"] == "7"
+
+
 def test_without_a_sandbox_the_limits_hold_and_it_is_said_loudly(graded, tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

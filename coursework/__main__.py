@@ -34,7 +34,7 @@ def build(options) -> int:
 
 
 def grade(options) -> int:
-    from coursework import batch, collect, outputs, sandbox
+    from coursework import batch, bubblewrap, collect, outputs, sandbox
     from coursework.build import writable
     from coursework.source import load
 
@@ -42,7 +42,7 @@ def grade(options) -> int:
     names = collect.roster(Path(options.roster)) if options.roster else {}
     entries = collect.collect(Path(options.submissions), names)
     out = writable(Path(options.out))
-    sandboxed = options.sandbox != "none" and sandbox.available()
+    sandboxed = options.sandbox != "none" and bubblewrap.available()
     if options.sandbox == "bwrap" and not sandboxed:
         raise SourceError("bubblewrap (bwrap) is not here or not allowed to make a sandbox")
     if not sandboxed and sandbox.risky() and not options.as_root:
@@ -54,7 +54,7 @@ def grade(options) -> int:
     limits = sandbox.Limits(
         options.cell, options.call, wall=options.wall, memory=options.memory << 20
     )
-    work = batch.Batch(assignment, out, limits=limits, sandboxed=sandboxed)
+    work = batch.Batch(assignment, out, limits=limits, sandboxed=sandboxed, ids=options.id)
     try:
         graded = work.run(entries, options.jobs or batch.cores())
     except KeyboardInterrupt:
@@ -93,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--assignment", required=True, help="a key such as ps1, or a .md file")
     three.add_argument("--out", required=True, help="folder for grades, feedback and summary")
     three.add_argument("--roster", help="CSV with the columns file,student")
+    whose = "whose id makes the numbers: the file's, or STUDENT in the notebook"
+    three.add_argument("--id", choices=("file", "notebook"), default="file", help=whose)
     three.add_argument("--jobs", type=int, default=0, help="side by side (all cores)")
     how = ("auto", "bwrap", "none")
     three.add_argument("--sandbox", choices=how, default="auto", help="bubblewrap, if it is here")
@@ -111,6 +113,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments=None) -> int:
     options = parser().parse_args(arguments)
     try:
+        if os.name == "nt":
+            raise SourceError("this needs Linux or macOS; on Windows, run it in WSL")
         return options.run(options)
     except SourceError as error:
         print(error, file=sys.stderr)

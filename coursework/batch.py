@@ -50,22 +50,18 @@ def stored(path: Path) -> dict | None:
         return None
 
 
-def _one(source: str, entry: Entry, target: Path, limits: Limits, sandboxed: bool, key: str):
+def _one(source: str, entry: Entry, target: Path, key: str, how: dict):
     """The body of one grading process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    try:
+    try:  # a check that a strange answer has led astray stops here, not the machine
         import resource
 
-        used = 0
-        if Path("/proc/self/statm").exists():
-            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 30),) * 2)
     except (ImportError, ValueError, OSError):
         pass
     started = time.perf_counter()
-    made = grading.grade(
-        load(source), entry.path, entry.student, limits=limits, sandboxed=sandboxed
-    )
+    made = grading.grade(load(source), entry.path, entry.student, **how)
     made |= {"fingerprint": key, "seconds": round(time.perf_counter() - started, 1)}
     write(target, json.dumps(made, ensure_ascii=False, indent=1))
 
@@ -73,8 +69,12 @@ def _one(source: str, entry: Entry, target: Path, limits: Limits, sandboxed: boo
 class Batch:
     """Grades entries `jobs` at a time and keeps every result in OUT/.grading."""
 
-    def __init__(self, assignment: Assignment, out: Path, *, limits: Limits, sandboxed: bool):
+    def __init__(
+        self, assignment: Assignment, out: Path,
+        *, limits: Limits, sandboxed: bool, ids: str = "file",
+    ):  # fmt: skip
         self.assignment, self.limits, self.sandboxed = assignment, limits, sandboxed
+        self.how = {"limits": limits, "sandboxed": sandboxed, "ids": ids}
         self.folder = out / STORE
         self.folder.mkdir(parents=True, exist_ok=True)
         forked = sys.platform.startswith("linux")
@@ -86,9 +86,7 @@ class Batch:
         return self.folder / f"{slug(entry.student)}.json"
 
     def key(self, entry: Entry) -> str:
-        return grading.fingerprint(
-            self.assignment, entry.path, entry.student, self.limits, self.sandboxed
-        )
+        return grading.fingerprint(self.assignment, entry.path, entry.student, *self.how.values())
 
     def finished(self, entry: Entry) -> bool:
         found = stored(self.target(entry))
@@ -97,9 +95,7 @@ class Batch:
     def start(self, entry: Entry):
         target, key = self.target(entry), self.key(entry)
         source = str(self.assignment.path.resolve())
-        process = self.context.Process(
-            target=_one, args=(source, entry, target, self.limits, self.sandboxed, key)
-        )
+        process = self.context.Process(target=_one, args=(source, entry, target, key, self.how))
         process.start()
         checks = sum(len(q.hidden) for q in self.assignment.questions.values())
         longest = self.limits.wall + min(checks * self.limits.check, self.limits.wall) + 150
@@ -157,7 +153,20 @@ class Batch:
                 made["sandboxed"] = self.sandboxed
             made["note"] = "; ".join(x for x in (entry.note, made["note"]) if x)
             out.append(made)
-        return out
+        return self.doubles(out) if self.how["ids"] == "notebook" else out
+
+    def doubles(self, results: list[dict]) -> list[dict]:
+        """Where notebooks name the ids: say which name the same one, or none."""
+        by_id: dict[str, list[dict]] = {}
+        for result in results:
+            by_id.setdefault(result.get("declared", "").casefold(), []).append(result)
+        for name, same in by_id.items():
+            for result in same if name == "" or len(same) > 1 else ():
+                others = ", ".join(r["student"] for r in same if r is not result)
+                said = f"the same STUDENT as {others}" if name else "the notebook names no STUDENT"
+                result["note"] = "; ".join(x for x in (said, result["note"]) if x)
+                result["status"] = "other id" if result["status"] == "ok" else result["status"]
+        return results
 
 
 def cores() -> int:

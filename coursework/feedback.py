@@ -47,15 +47,17 @@ def of(points: float, most: float) -> str:
 
 
 def question_rows(items: list[dict]) -> str:
-    rows = []
+    """The rows of one question's table; with several answers, each row names its own."""
+    rows, several = [], len({item["key"] for item in items}) > 1
     for item in items:
         right = item["earned"] > 0
         mark = (
             '<span class="good">✓ right</span>' if right else '<span class="bad">✗ not yet</span>'
         )
         hint = "" if right else f"<br>{escape(item['hint'])}"
+        what = f"{item['key']}: {item['what']}" if several else item["what"]
         rows.append(
-            f"<tr><td>{escape(item['what'])}</td><td class='t'>{mark}{hint}</td>"
+            f"<tr><td>{escape(what)}</td><td class='t'>{mark}{hint}</td>"
             f'<td class="n">{of(item["earned"], item["points"])}</td></tr>'
         )
     return "".join(rows)
@@ -75,6 +77,9 @@ def student_page(about: dict, result: dict, marks: dict) -> str:
         body.append("The written parts are not marked yet.</p>")
     else:
         body.append(f"<br>In all: <strong>{of(whole, most)} points</strong>.</p>")
+    given = ", ".join(f"{name} = {value}" for name, value in result.get("given", {}).items())
+    if given:
+        body.append(f"<p>Your numbers: {escape(given)}.</p>")
     if result["note"]:
         body.append(f'<p class="note">{escape(result["note"])}</p>')
     titles = list(dict.fromkeys(p["title"] for p in (*about["questions"], *about["written"])))

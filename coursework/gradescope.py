@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 from coursework import grading
-from coursework.sandbox import HERE, isolib_folder
+from coursework.bubblewrap import HERE, isolib_folder
 from coursework.source import Assignment, load
 
 REQUIREMENTS = (
@@ -36,6 +36,7 @@ done
 RUN = """#!/usr/bin/env bash
 # The submission runs as another user, who can read neither the checks nor the results.
 cd /autograder/source
+chmod 755 /autograder /autograder/source
 chmod 600 problem-set.md
 chmod 700 /autograder/results /autograder/submission
 exec /opt/coursework/bin/python -m coursework.gradescope

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import astuple
 from pathlib import Path
 
-from coursework import __version__, sandbox, submission
+from coursework import __version__, bubblewrap, submission
 from coursework.marking import Checks, Item
 from coursework.protocol import clean
 from coursework.sandbox import Limits
@@ -26,14 +26,14 @@ def checks_of(assignment: Assignment) -> Checks:
     return _MADE[assignment.sha]
 
 
-def fingerprint(assignment: Assignment, path: Path, student: str, limits, sandboxed) -> str:
+def fingerprint(assignment: Assignment, path: Path, student: str, *how) -> str:
     """Changes where anything changes that a grade depends on."""
     try:
         data = path.read_bytes()
     except OSError:
         data = b""
-    numbers = [float(x) for x in astuple(limits)]
-    parts = [assignment.sha, student, str(numbers), str(bool(sandboxed)), __version__]
+    how = [[float(x) for x in astuple(h)] if isinstance(h, Limits) else h for h in how]
+    parts = [assignment.sha, student, str(how), __version__]
     return hashlib.sha256("\n".join(parts).encode() + data).hexdigest()
 
 
@@ -48,33 +48,35 @@ def nothing(assignment: Assignment, reason: str) -> list[dict]:
 
 def grade(
     assignment: Assignment, path: Path, student: str,
-    *, limits: Limits | None = None, sandboxed: bool | None = None,
+    *, limits: Limits | None = None, sandboxed: bool | None = None, ids: str = "file",
 ) -> dict:  # fmt: skip
     """Grade one notebook. Whatever the submission does, the result is a dict.
 
+    The numbers are those of `student`, or with ids="notebook" of the id that the notebook names.
     "status" is ok, other id, look (something stopped or crashed: see "note") or unreadable.
     """
     limits = limits or Limits()
-    sandboxed = sandbox.available() if sandboxed is None else sandboxed
+    sandboxed = bubblewrap.available() if sandboxed is None else sandboxed
     out = {"student": student, "file": path.name, "status": "ok", "note": "", "written": {}}
     out |= {"answers": {}, "sandboxed": bool(sandboxed), "declared": ""}
     checks = checks_of(assignment)
-    given = Variants(assignment, checks.namespace).given(student)
     try:
         held = submission.read(path, assignment)
     except Unreadable as error:
         out |= {"status": "unreadable", "note": str(error)}
         return out | {"items": nothing(assignment, f"not graded: {error}")}
+    drawn = held.declared if held.declared and ids == "notebook" else student
+    out["given"] = given = Variants(assignment, checks.namespace).given(drawn)
     items: list[Item] = []
     with Session(
-        assignment.setup, given, student, held.codes, limits=limits, sandboxed=sandboxed
+        assignment.setup, given, drawn, held.codes, limits=limits, sandboxed=sandboxed
     ) as session:
         for question in assignment.questions.values():
             items += checks.marks(question, session, given)
         notes, stopped = [*session.notes], session.restarts or session.broken or session.skipped
     if stopped:
         out["status"] = "look"
-    if held.declared and held.declared.casefold() != student.strip().casefold():
+    if held.declared and held.declared.casefold() != drawn.strip().casefold():
         out["status"] = "look" if stopped else "other id"
         notes.insert(0, f"the notebook says STUDENT = {held.declared!r}")
     out["note"] = clean("; ".join([*held.notes, *notes]), 3000)

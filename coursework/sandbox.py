@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,9 +13,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursework import protocol
+from coursework import bubblewrap, protocol
+from coursework.bubblewrap import HERE, environment, isolib_folder
+from coursework.watch import Watch
 
-HERE = Path(__file__).resolve().parent
 #: users that a worker becomes where the grader is root: numbers that no real user has, one a
 #: grader, so that the limit on processes is counted apart
 USERS = range(61_000, 64_000)
@@ -63,91 +62,6 @@ def _threads() -> int:
         return 1000
 
 
-def isolib_folder() -> Path:
-    """Where isolib is; found without importing it."""
-    from importlib.util import find_spec
-
-    return Path(find_spec("isolib").origin).resolve().parent
-
-
-def environment() -> dict[str, str]:
-    """Variables of a worker: nothing of the instructor's own."""
-    return {
-        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
-        "HOME": "/home/student",
-        "LANG": "C.UTF-8",
-        "MPLBACKEND": "Agg",
-        "MPLCONFIGDIR": "/tmp/matplotlib",
-        "PIP_NO_INDEX": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "ISOLIB_SCALE": "test",
-    }
-
-
-def binds() -> list[tuple[str, str]]:
-    """(outside, inside) of what a worker may read: the system, Python, isolib, the results."""
-    out = [(p, p) for p in ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin")]
-    out += [(p, p) for p in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")]
-    for prefix in dict.fromkeys((sys.prefix, sys.base_prefix)):
-        if not Path(prefix).is_relative_to("/usr"):
-            out.append((prefix, prefix))
-    isolib = isolib_folder()
-    out.append((str(isolib), "/grader/isolib"))
-    results = isolib.parent / "book" / "results"
-    out.append((str(results), "/grader/book/results"))
-    out += [
-        (str(HERE / name), f"/grader/coursework/{name}")
-        for name in ("__init__.py", "worker.py", "protocol.py")
-    ]
-    return [(a, b) for a, b in out if Path(a).exists()]
-
-
-def bwrap_command() -> list[str]:
-    """bubblewrap and its options, up to the program."""
-    root = os.getuid() == 0
-    out = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--clearenv"]
-    if root:  # no user namespace: the worker changes to another user instead
-        out += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
-        out += ["--unshare-cgroup-try", "--cap-drop", "ALL"]
-        out += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    else:
-        out += ["--unshare-all"]
-    for name, value in environment().items():
-        out += ["--setenv", name, value]
-    out += ["--setenv", "PYTHONPATH", "/grader", "--hostname", "sandbox"]
-    made = {Path("/")}
-    for outside, inside in binds():
-        for folder in reversed(Path(inside).parents):  # bwrap would make them for root alone
-            if folder not in made:
-                out += ["--perms", "0755", "--dir", str(folder)]
-                made.add(folder)
-        if os.path.islink(outside) and outside in ("/lib", "/lib64", "/lib32", "/bin", "/sbin"):
-            out += ["--symlink", os.readlink(outside), inside]
-        else:
-            out += ["--ro-bind", outside, inside]
-    out += ["--proc", "/proc", "--dev", "/dev"]
-    for folder, size in (("/tmp", 256 << 20), ("/home/student", 64 << 20), ("/dev/shm", 64 << 20)):
-        out += ["--perms", "1777", "--size", str(size), "--tmpfs", folder]
-    return out + ["--remount-ro", "/", "--chdir", "/tmp"]
-
-
-@functools.cache
-def available() -> bool:
-    """Whether bubblewrap is here and allowed to make a sandbox."""
-    if not shutil.which("bwrap"):
-        return False
-    command = [*bwrap_command(), sys.executable, "-c", "print('in')"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0 and done.stdout == "in\n"
-
-
 def droppable() -> bool:
     """Whether root can be given up: whether another user can read Python and isolib."""
     for path in (Path(sys.prefix), Path(sys.base_prefix), isolib_folder(), HERE):
@@ -177,7 +91,11 @@ class Process:
         program = [sys.executable, "-m", "coursework.worker"]
         program += [str(theirs.fileno()), json.dumps(options)]
         if sandboxed:
-            command, cwd, env = [*bwrap_command(), *program], "/", {"PATH": os.environ["PATH"]}
+            command, cwd, env = (
+                [*bubblewrap.command(), *program],
+                "/",
+                {"PATH": os.environ["PATH"]},
+            )
         else:
             path = os.pathsep.join(dict.fromkeys((str(HERE.parent), str(isolib_folder().parent))))
             command, cwd = program, folder
@@ -187,12 +105,15 @@ class Process:
                 os.chown(folder, options["user"], options["user"])
         self.mark = f"COURSEWORK_SESSION={os.getpid()}-{time.monotonic_ns()}"
         env |= dict([self.mark.split("=")])
+        self.sandboxed = sandboxed
         self.socket, self.counter, self.user = ours, 0, options.get("user")
         self.process = subprocess.Popen(
             command, cwd=cwd, env=env, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         theirs.close()
+        self.watch = Watch(self.process.pid, limits.memory, self.process.kill)
+        self.watch.start()
         self.tail = b""
         threading.Thread(target=self._drain, args=(self.process.stderr,), daemon=True).start()
 
@@ -211,7 +132,9 @@ class Process:
         def read(size):
             out = bytearray()
             while len(out) < size:
-                self.socket.settimeout(max(end - time.monotonic(), 0.01))
+                if (left := end - time.monotonic()) <= 0:  # however many bytes still come
+                    raise TimeoutError
+                self.socket.settimeout(left)
                 part = self.socket.recv(min(size - len(out), 1 << 20))
                 if not part:
                     raise Gone(self.obituary())
@@ -243,6 +166,8 @@ class Process:
             code = self.process.wait(5)
         except subprocess.TimeoutExpired:
             return "it closed the grader's channel"
+        if self.watch.over:
+            return "it and what it had started used more memory than is allowed"
         signal_number = -code if code < 0 else code - 128
         if signal_number in (9, 11, 6, 24, 25):
             name = signal.Signals(signal_number).name
@@ -251,6 +176,7 @@ class Process:
 
     def kill(self):
         """End the worker and everything it has started."""
+        self.watch.end()
         for kill in (lambda: os.killpg(self.process.pid, 9), self.process.kill):
             try:
                 kill()
@@ -258,14 +184,32 @@ class Process:
                 pass
         self.process.wait()
         self.socket.close()
-        self._sweep()
+        if not self.sandboxed:
+            self._sweep()
 
-    def _sweep(self):
-        """Without bubblewrap: end what has left the process group, as far as it can be known."""
+    def _left(self) -> set[int]:
+        """Processes that have left the group, as far as they can be known."""
+        out = set()
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                known = self.user and folder.stat().st_uid == self.user
-                if known or self.mark.encode() in (folder / "environ").read_bytes():
-                    os.kill(int(folder.name), signal.SIGKILL)
+                ours = self.user and folder.stat().st_uid == self.user
+                if ours or self.mark.encode() in (folder / "environ").read_bytes():
+                    out.add(int(folder.name))
             except OSError:
                 pass
+        return out
+
+    def _sweep(self):
+        """Without bubblewrap: end what is left. Stop all of it first, or it forks faster."""
+        seen: set[int] = set()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for _ in range(50):
+                new = self._left() - (seen if number == signal.SIGSTOP else set())
+                seen |= new
+                for pid in new:
+                    try:
+                        os.kill(pid, number)
+                    except OSError:
+                        pass
+                if not new:
+                    break

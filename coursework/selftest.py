@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from coursework import notebook, sandbox
+from coursework import bubblewrap, notebook
 from coursework.marking import Checks
 from coursework.reading import SourceError
 from coursework.session import Code, Session
@@ -161,7 +161,7 @@ class SelfTest:
                 lines.append(f"remark: {q.key} has no public check")
             if len(q.wrong) < 2 or not q.right:
                 lines.append(f"remark: {q.key} has {len(q.wrong)} wrong and {len(q.right)} right")
-        if not sandbox.available():
+        if not bubblewrap.available():
             lines.append("remark: no sandbox on this machine (bubblewrap)")
         lines += [f"FAULT {text}" for text in self.faults]
         lines.append("all is well" if not self.faults else f"{len(self.faults)} faults")

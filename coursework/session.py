@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coursework import sandbox
+from coursework import bubblewrap
 from coursework.protocol import ProtocolError
 from coursework.sandbox import Gone, Limits, Process
 
@@ -82,7 +82,7 @@ class Session:
         *, limits: Limits | None = None, sandboxed: bool | None = None,
     ):  # fmt: skip
         self.limits = limits or Limits()
-        self.sandboxed = sandbox.available() if sandboxed is None else sandboxed
+        self.sandboxed = bubblewrap.available() if sandboxed is None else sandboxed
         self.setup, self.given, self.student, self.cells = setup, given, student, cells
         self.process: Process | None = None
         self.notes: list[str] = []

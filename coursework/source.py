@@ -87,12 +87,9 @@ def known() -> list[str]:
     >>> isinstance(known(), list)
     True
     """
-    out = []
     # ps1, ps2, … first, then what has another name
-    for path in sorted(FOLDER.glob("*.md"), key=lambda p: (not p.stem.startswith("ps"), p.stem)):
-        if re.search(r"^assignment:", path.read_text(encoding="utf-8"), re.M):
-            out.append(path.stem)
-    return out
+    paths = sorted(FOLDER.glob("*.md"), key=lambda p: (not p.stem.startswith("ps"), p.stem))
+    return [p.stem for p in paths if re.search("^assignment:", p.read_text("utf-8"), re.M)]
 
 
 def find(name: str) -> Path:

@@ -38,19 +38,23 @@ class ProblemSets(SphinxDirective):
         for one in assignments():
             self.env.note_dependency(str(one.path))
             place = f"{FOLDER}/{one.key}.ipynb"
-            links = nodes.paragraph()
-            links += nodes.reference("", "notebook", refuri=f"{up}notebooks/{place}")
+            name = f"{one.key.upper()}: {one.title}" if one.key[:2] == "ps" else one.title
+            link = nodes.paragraph(
+                "", "", nodes.reference("", name, refuri=f"{up}notebooks/{place}")
+            )
             if repository:
                 colab = colab_link(repository, self.config.book_branch, place)
-                links += nodes.Text(", ")
-                links += nodes.reference("", "Colab", refuri=colab)
+                link += [
+                    nodes.Text(" ("),
+                    nodes.reference("", "Colab", refuri=colab),
+                    nodes.Text(")"),
+                ]
             points = f"{one.points:g}" if one.points else "by rubric"
-            name = f"{one.key.upper()}. {one.title}" if one.key.startswith("ps") else one.title
-            cells = (name, one.part, f"{one.hours:g}", points)
-            rows.append([*(nodes.paragraph("", text) for text in cells), links])
+            cells = (one.part, f"{one.hours:g}", points)
+            rows.append([link, *(nodes.paragraph("", text) for text in cells)])
         if not rows:
             return [nodes.paragraph("", "No problem set is out yet.")]
-        return [table(["Set", "Belongs to", "Hours", "Points", "For students"], rows)]
+        return [table(["Notebook", "Belongs to", "Hours", "Points"], rows)]
 
 
 def table(heads: list[str], rows: list[list[nodes.Node]]) -> nodes.table:

@@ -66,6 +66,31 @@ for name in os.listdir("/proc/self/fd"):
         pass
 """
 
+DRIP = """
+import os, socket, struct, threading, time
+def drip(channel):
+    while True:
+        channel.send(b" ")
+        time.sleep(0.2)
+for name in os.listdir("/proc/self/fd"):
+    try:
+        channel = socket.socket(fileno=os.dup(int(name)))
+        channel.send(struct.pack(">4sII", b"iso1", 10**6, 0))
+        threading.Thread(target=drip, args=(channel,), daemon=True).start()
+    except OSError:
+        pass
+"""
+
+HOARD = """
+import os, time
+for _ in range(12):
+    if os.fork() == 0:
+        kept = bytearray(os.urandom(1000) * 400_000)
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+"""
+
 PATCH = """
 import json, sys, numpy as np
 from isolib import exercises
@@ -182,6 +207,8 @@ def people(assignment, port: int = 9, place: str = "/nowhere") -> dict[str, str]
     blanks = {q.key: q.starter for q in assignment.questions.values()}
     add("patched", blanks, extra=[PATCH])
     add("forger", blanks, extra=[FORGE])
+    add("dripper", extra=[DRIP])
+    add("hoard", extra=[HOARD])
     add("equal", {"q1": EQUAL, "q2": "", "q3": ""})
     nan = "def edge(depth): return float('nan')"
     empty = "def largest(matrix): return np.array([])"

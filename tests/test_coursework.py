@@ -238,6 +238,26 @@ def test_arrays_and_tensors_cross_unchanged():
     assert across({"f": len, "x": 1}, callables=True) == {"f": ("function", ["f"]), "x": 1}
 
 
+def test_only_the_plain_part_of_a_clever_value_crosses():
+    class Number(float):
+        def __eq__(self, other):
+            return True
+
+        __hash__ = float.__hash__
+
+    class Text(str):
+        pass
+
+    class Array(np.ndarray):
+        def __array_ufunc__(self, *_, **__):
+            return True
+
+    for value in (Number(2.5), Text("x"), np.arange(3).view(Array), {Text("k"): [Number(1)]}):
+        got = across(value)
+        assert type(got) in (float, str, np.ndarray, dict)
+    assert across(Number(2.5)) != 3.0 and type(across([Number(1)])[0]) is float
+
+
 @pytest.mark.parametrize(
     "value, said",
     [
@@ -369,6 +389,14 @@ def test_a_check_that_does_not_compile_is_said(edited):
     )
     with pytest.raises(SourceError, match=r"demo.md, line \d+ \(hidden q1\): ZeroDivisionError"):
         Checks(source.load(path))
+
+
+def test_the_command_reports(capsys):
+    assert main(["check", str(classroom.DEMO), "--students", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "demo: 3 questions for 7 points, 1 written parts for 3, 10 in all" in said
+    assert "tried: 3 solutions, 5 wrong and 3 other right answers" in said
+    assert said.rstrip().endswith("all is well")
 
 
 # ---- notebooks and the leak check -----------------------------------------------------------

@@ -16,7 +16,8 @@ from pathlib import Path
 import classroom
 import pytest
 
-from coursework import sandbox
+from coursework import bubblewrap, sandbox
+from coursework.session import Code, Session
 
 ROOT = classroom.ROOT
 SECRET = "the-instructors-own-variable"
@@ -82,14 +83,14 @@ class Listener:
 
 
 @pytest.fixture(scope="module")
-def bubblewrap():
-    if not sandbox.available():
+def sandboxed():
+    if not bubblewrap.available():
         message = "bubblewrap is not here: hostile submissions are not run without a sandbox"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
 
 
 @pytest.fixture(scope="module")
-def graded(bubblewrap, tmp_path_factory):
+def graded(sandboxed, tmp_path_factory):
     """The class, graded once."""
     base = tmp_path_factory.mktemp("class")
     folder, out, place = base / "submissions", base / "graded", base / "open"
@@ -124,7 +125,7 @@ EXPECTED = {
     "raises": ((0, 2, 2), "ok", "^$"),
     "missing": ((0, 2, 2), "ok", "^$"),
     "hog": (ALL, "ok", "cell 7: MemoryError"),
-    "hogslow": (ALL, "ok|look", "cell 7: (MemoryError|the time limit)"),
+    "hogslow": (ALL, "ok|look", "cell 7: (MemoryError|the time limit|it .* used more memory)"),
     "hoganswer": ((3, 2, 0), "ok", "^$"),
     "fork": (ALL, "ok", "^$"),
     "forkbomb": (ALL, "look", "cell 7: "),
@@ -134,6 +135,8 @@ EXPECTED = {
     "sysexit": (ALL, "ok", "cell 7: SystemExit"),
     "patched": (NONE, "ok|look", ""),
     "forger": (NONE, "look", "cell 7: it wrote a reply that was not asked for"),
+    "dripper": (ALL, "look", "cell 7: it did not stop at the time limit"),
+    "hoard": (ALL, "look", "cell 7: it and what it had started used more memory"),
     "equal": (NONE, "ok", "^$"),
     "nan": (NONE, "ok", "^$"),
     "liar": (NONE, "ok", "^$"),
@@ -220,7 +223,8 @@ def test_a_submission_sees_nothing_of_the_instructor(graded):
     assert SECRET not in said
 
 
-def test_nobody_is_left_running(graded):
+def workers() -> list:
+    """Command lines of this checkout's workers that run now."""
     left = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -230,7 +234,11 @@ def test_nobody_is_left_running(graded):
         here = f"{ROOT}/isolib".encode() in line  # another checkout may be grading as well
         if b"coursework.worker" in line and here:
             left.append(line)
-    assert not left
+    return left
+
+
+def test_nobody_is_left_running(graded):
+    assert not workers()
 
 
 def test_feedback_escapes_what_students_type(graded):
@@ -239,6 +247,7 @@ def test_feedback_escapes_what_students_type(graded):
     page = (graded["out"] / "feedback" / "raises.html").read_text("utf-8")
     assert "&lt;i&gt;my own" in page and "<i>" not in page
     page = (graded["out"] / "feedback" / "ada.html").read_text("utf-8")
+    assert "Your numbers: depth = 6, gain = 1.5." in page
     assert "&amp; &lt;b&gt;not&lt;/b&gt; more" in page
 
 
@@ -254,7 +263,7 @@ def test_feedback_and_summary_need_nothing_and_give_nothing_away(graded):
             assert max(source.split("\n"), key=len).strip() not in page
     summary = (graded["out"] / "summary.html").read_text("utf-8")
     assert summary.count("<svg") == 3 and 'role="img"' in summary
-    assert 'aria-label="q1: 16 with 0, 23 with 3 points"' in summary
+    assert 'aria-label="q1: 16 with 0, 25 with 3 points"' in summary
 
 
 def test_the_same_answers_are_listed_for_a_persons_eyes(tmp_path):
@@ -304,7 +313,7 @@ def test_a_finished_grade_is_not_run_again_and_none_is_lost(graded, tmp_path):
     assert "1 students, 1 graded now" in grade(alone, out).stdout
 
 
-def test_ctrl_c_keeps_what_is_graded(bubblewrap, tmp_path):
+def test_ctrl_c_keeps_what_is_graded(sandboxed, tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     made = classroom.people(classroom.demo())
@@ -319,9 +328,38 @@ def test_ctrl_c_keeps_what_is_graded(bubblewrap, tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130 and "what is graded is kept" in said, said
+    time.sleep(0.5)
+    assert not workers()
     done = grade(folder, out, "--cell", "4", "--call", "10", "--wall", "300", "--memory", "6144",
                  "--jobs", 2)  # fmt: skip
     assert "3 students, 2 graded now" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_grader_that_is_killed_costs_one_grade_and_says_so(sandboxed, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    made = classroom.people(classroom.demo())
+    for name in ("ada_hw.ipynb", "loopcell_hw.ipynb"):
+        (folder / name).write_text(made[name])
+    line = [sys.executable, "-m", "coursework", "grade", folder, "--assignment", classroom.DEMO]
+    line += ["--out", out, *FAST, "--jobs", "1"]
+    process = subprocess.Popen(
+        list(map(str, line)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 30
+    while not (out / ".grading" / "ada.json").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(1)
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1, said
+    rows = table(out)
+    assert rows["ada"]["auto"] == "7" and rows["loopcell"]["status"] == "not graded"
+    assert "the grader stopped (exit code -9): grade it again" in rows["loopcell"]["note"]
+    done = grade(folder, out)
+    assert done.returncode == 0 and "2 students, 1 graded now" in done.stdout
+    assert table(out)["loopcell"]["auto"] == "7"
 
 
 def test_without_a_sandbox_the_limits_hold_and_it_is_said_loudly(graded, tmp_path):
@@ -345,14 +383,21 @@ def test_without_a_sandbox_the_limits_hold_and_it_is_said_loudly(graded, tmp_pat
         assert done.returncode == 2 and "would run as root" in done.stderr
 
 
-def test_bubblewrap_for_a_user_who_is_not_root(bubblewrap, monkeypatch):
-    monkeypatch.setattr(sandbox.os, "getuid", lambda: 1000)
-    assert "--unshare-all" in sandbox.bwrap_command()
-    sandbox.available.cache_clear()
+def test_bubblewrap_for_a_user_who_is_not_root(sandboxed, monkeypatch):
+    monkeypatch.setattr(bubblewrap.os, "getuid", lambda: 1000)
+    assert "--unshare-all" in bubblewrap.command()
+    bubblewrap.available.cache_clear()
+    reach = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
     try:
-        assert sandbox.available()
+        assert bubblewrap.available()
+        with Session("a = 2", {}, "ada", [Code(1, "b = a + 1"), Code(2, reach)]) as session:
+            assert session.answer("b") == 3
+            (said,) = session.notes
+            assert "Network is unreachable" in said
+        monkeypatch.setattr(bubblewrap, "version", lambda: (0, 6, 1))
+        assert "--size" not in bubblewrap.command()
     finally:
-        sandbox.available.cache_clear()
+        bubblewrap.available.cache_clear()
 
 
 def test_where_it_cannot_begin_it_says_why(tmp_path):
@@ -369,6 +414,28 @@ def test_where_it_cannot_begin_it_says_why(tmp_path):
     assert done.returncode == 2 and "no problem set 'ps0'. There are:" in done.stderr
     assert "Traceback" not in done.stderr
     assert "usage:" in command().stderr
+
+
+def test_the_notebooks_own_id_can_make_the_numbers(sandboxed, tmp_path):
+    demo, folder = classroom.demo(), tmp_path / "in"
+    folder.mkdir()
+    by_hand = {"q2": "lengths = np.array([{}]) ** np.arange(1, {})"}
+    for name, student, gain, depth in (
+        ("lovelaceada_1_2", "ada", 1.5, 6), ("kingben_1_3", "ada", 1.5, 6),
+        ("longcy_1_4", "ben", None, None), ("other_1_5", "your id", None, None),
+    ):  # fmt: skip
+        own = {"q2": by_hand["q2"].format(gain, depth + 1)} if gain else None
+        text = classroom.as_file(classroom.solved(demo, student, own))
+        (folder / f"{name}.ipynb").write_text(text)
+    assert grade(folder, tmp_path / "a").returncode == 0
+    assert table(tmp_path / "a")["lovelaceada"]["q2"] == "0"  # numbers typed in, of another id
+    assert grade(folder, tmp_path / "b", "--id", "notebook").returncode == 0
+    rows = table(tmp_path / "b")
+    assert [row["auto"] for row in rows.values()] == ["7"] * 4
+    assert rows["longcy"]["status"] == "ok"
+    assert rows["kingben"]["status"] == rows["other"]["status"] == "other id"
+    assert rows["kingben"]["note"] == "the same STUDENT as lovelaceada"
+    assert rows["other"]["note"] == "the notebook names no STUDENT"
 
 
 # ---- marks by hand --------------------------------------------------------------------------

@@ -465,6 +465,48 @@ def test_axe_sees_faults_at_all(browser, html):
     assert {"image-alt", "color-contrast"} <= found
 
 
+# ---- problem sets -----------------------------------------------------------------------------
+def letters(text: str) -> str:
+    """Letters and digits only, so that markup makes no difference."""
+    return re.sub(r"[^A-Za-z0-9]+", "", text)
+
+
+def secret_texts() -> dict[str, str]:
+    """Whole solutions, hidden checks and other answers, and long lines for markers, by place."""
+    from coursework import blanks, leaks, source
+
+    out = {}
+    for one in map(source.load, source.known()):
+        for q in one.questions.values():
+            lines = q.cell.source.split("\n")
+            parts = [("solution", lines[a + 1 : b]) for a, b, _ in blanks.blocks(q.cell.source)]
+            cells = (*q.hidden, *q.wrong, *q.right)
+            parts += [(f"line {cell.line}", cell.source.split("\n")) for cell in cells]
+            out |= {f"{one.key} {q.key} {name}": "".join(part) for name, part in parts}
+        for where, line in leaks.secrets(one):
+            if where.split()[1] in ("marking", "solution") and where.split()[-1] in one.written:
+                out[f"{one.key}: {where}: {line[:40]}"] = line
+    return {place: letters(text) for place, text in out.items() if len(letters(text)) >= 40}
+
+
+def test_no_solution_of_a_problem_set_is_on_the_site(html):
+    from coursework import source
+
+    there = {path.stem for path in (html / "notebooks" / "problem-sets").glob("*")}
+    assert there == set(source.known())
+    secrets = secret_texts()
+    assert len(secrets) > 20 * len(there) - 20
+    for path in html.rglob("*"):
+        if path.suffix in (".html", ".ipynb", ".txt", ".md", ".inv", ".zip"):
+            assert "solution" not in path.stem and "gradescope" not in path.stem
+            text = path.read_text("utf-8", errors="replace")
+            text = re.sub(r"<script\b.*?</script>|<[^>]+>", "", text, flags=re.S)
+            text = letters(text.replace("\\n", "\n"))
+            found = [place for place, secret in secrets.items() if secret in text]
+            assert not found, f"{path.relative_to(html)} holds {found}"
+    assert not list(html.glob("book/problem-sets/ps*.html"))
+
+
 # ---- theme and search ------------------------------------------------------------------------
 @pytest.mark.browser
 def test_the_theme_button_switches_and_is_remembered(browser, server):

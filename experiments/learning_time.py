@@ -104,7 +104,7 @@ def run():
         late = np.where(np.isfinite(t := out["by_q"][str(q)]), t, np.inf)
         late = late[1] if np.isfinite(np.median(late[1], axis=1)).any() else late[0]
         rate = n["shares"][np.median(late, axis=1).argmin()] / (n["at"] * width * q)
-        runs = np.array([spectrum(q, rate, seed) for seed in list(seeds)[:3]])
+        runs = np.array([spectrum(q, rate, seed) for seed in seeds])
         out["long_rate"][str(q)], out["during"][str(q)] = rate, runs
         print(f"  q* = {q}: s_max {runs[:, [0, -1], -2].mean(0)}, accuracy {runs[:, -1, -1]}")
     return out, seeds

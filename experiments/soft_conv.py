@@ -40,8 +40,10 @@ def sizes() -> dict:
 def network(kind: str, start: str, n: dict, seed: int):
     """A ReLU network at σ_w² = 2, and the gain of its weights."""
     depth = n["depth"][kind]
-    net = NETS[kind](depth=depth, channels=n["channels"], activation="relu", sigma_w2=2.0,
-                     weights=start, inputs=n["inputs"], stride=2, outputs=10, seed=seed)  # fmt: skip
+    net = NETS[kind](
+        depth=depth, channels=n["channels"], activation="relu", sigma_w2=2.0, weights=start,
+        inputs=n["inputs"], stride=2, outputs=10, seed=seed,
+    )  # fmt: skip
     net.gain = (2.0 / (depth if kind == "residual" else 1)) ** 0.5
     return net
 

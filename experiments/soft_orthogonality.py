@@ -91,6 +91,8 @@ def train(net, x, y, *, penalty=None, strength=0.0, decay=False, rate, steps, ba
         if step < steps:
             i = next(batches).to(x.device)
             total = entropy(net(x[i]), y[i])
+            if not torch.isfinite(total):
+                break
             now = soft.decayed(strength, step, steps) if penalty and decay else strength
             if penalty and now > 0:
                 total = total + now * PENALTIES[penalty](net)

@@ -28,7 +28,7 @@ def sizes() -> dict:
     return scale.pick(
         test=dict(size=8, count=64, batch=8, seeds=2, channels=4, steps=6, points=3,
                   depth=dict(plain=3, residual=2), rates=[0.01], strengths=[0.01]),
-        laptop=dict(size=16, count=8000, batch=32, seeds=10, channels=16, steps=400, points=8,
+        laptop=dict(size=16, count=8000, batch=32, seeds=10, channels=16, steps=300, points=8,
                     depth=dict(plain=10, residual=8), rates=[0.005, 0.01, 0.02],
                     strengths=[1e-3, 1e-2, 1e-1]),
         paper=dict(size=32, count=50_000, batch=128, seeds=10, channels=64, steps=20_000,

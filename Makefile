@@ -25,7 +25,7 @@ book: $(VENV)/.ready ## build the whole book into _build/html
 
 test: book ## run every check: library, pages in a browser, notebooks in a fresh environment
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
-	$(PY) -m pytest -q isolib tests
+	$(PY) -m pytest -q isolib coursework tests
 
 notebooks: $(VENV)/.ready ## build the book and update the .ipynb files in notebooks/
 	$(PY) -m sitekit.build --notebooks

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from jupyter_book.sphinx import build_sphinx
 
-ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "_build"
+from sitekit import pdf
+from sitekit.pdf import OUT
+from sitekit.repository import ROOT
 
 
 def build(out: Path, **overrides) -> bool:
@@ -72,6 +73,7 @@ def main() -> int:
     good = build(OUT)
     if good:
         landing(OUT / "html")
+        pdf.main()
     if good and options.notebooks:
         target = ROOT / "notebooks"
         shutil.rmtree(target, ignore_errors=True)

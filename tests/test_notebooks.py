@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from coursework import notebook, source
 from sitekit import tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,7 +64,10 @@ def normalised(path: Path) -> str:
 
 def stale(committed: Path, built: Path) -> list[str]:
     """What differs between two folders of notebooks."""
-    old, new = ({p.name: normalised(p) for p in f.glob("*.ipynb")} for f in (committed, built))
+    old, new = (
+        {p.relative_to(f).as_posix(): normalised(p) for p in f.rglob("*.ipynb")}
+        for f in (committed, built)
+    )
     out = [f"{name} is missing" for name in sorted(set(new) - set(old))]
     out += [f"{name} belongs to no page" for name in sorted(set(old) - set(new))]
     for name in sorted(set(old) & set(new)):
@@ -333,6 +337,38 @@ def test_every_notebook_runs_on_its_own(fresh, outside):
         print(f"{name}: {time:.1f} s at test scale{over}")
     # a loose bound: a machine under load is slower, a chapter that has run away is much slower
     assert max(spent.values()) <= SECONDS_ALLOWED, spent
+
+
+def set_paths() -> list[Path]:
+    """Sources of the problem sets, and the tests' own small one."""
+    return [ROOT / "tests" / "coursework" / "demo.md", *(source.find(k) for k in source.known())]
+
+
+@pytest.mark.notebooks
+def test_students_notebooks_run_as_handed_out_and_solved(fresh, outside):
+    """As on Colab: what is blank says so and stops nothing; a solved set passes; no upgrade."""
+    folder, before = outside / "sets", versions(fresh)
+    folder.mkdir()
+    for path in set_paths():
+        one = source.load(path)
+        calls = {notebook.check_call(one, q) for q in one.questions.values() if q.public}
+        for name, cells in (("blank", notebook.student(one)), ("solved", notebook.solution(one))):
+            for cell in cells:
+                text = cell["source"].replace('"your id"  #', '"ada"  #')
+                if text in calls:
+                    good = (
+                        "not said.correct and said.mark == '…'"
+                        if name == "blank"
+                        else "said.correct"
+                    )
+                    text = f"said = {text}\nassert {good}, said"
+                cell["source"] = text
+            (folder / f"{one.key}-{name}.ipynb").write_text(notebook.text(cells, name), "utf-8")
+    done = nbval(fresh, folder)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert set(seconds(folder / "report.xml")) == {p.stem for p in folder.glob("*.ipynb")}
+    print({name: round(time, 1) for name, time in seconds(folder / "report.xml").items()})
+    assert versions(fresh) == before
 
 
 @pytest.mark.notebooks

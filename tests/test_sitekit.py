@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from sphinx.errors import ExtensionError
 
 from sitekit import build, repository, tables
 
@@ -504,6 +505,43 @@ def test_without_git_there_is_no_address(monkeypatch):
 def test_the_colab_link():
     link = repository.colab_link("https://github.com/a/b", "main", "01-x.ipynb")
     assert link == "https://colab.research.google.com/github/a/b/blob/main/notebooks/01-x.ipynb"
+
+
+# ---- problem sets ----------------------------------------------------------------------------
+def test_the_site_links_students_notebooks_and_holds_no_solution(book, tmp_path, monkeypatch):
+    from coursework import leaks, source
+
+    demo = (ROOT / "tests" / "coursework" / "demo.md").read_text("utf-8")
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    (folder / "demo.md").write_text(demo, encoding="utf-8")
+    monkeypatch.setattr(source, "FOLDER", folder)
+    pages = {"index": INDEX, "part/sets": "# Sets\n\nThere are these.\n\n```{problem-sets}\n```\n"}
+    good, said = book(pages)
+    assert good, said
+    page = (book.html / "part" / "sets.html").read_text("utf-8")
+    assert 'href="../notebooks/problem-sets/demo.ipynb"' in page
+    assert "github/owner/name/blob/main/notebooks/problem-sets/demo.ipynb" in page
+    assert "Demo: a chain of factors" in page and "No part of the book" in page
+    held = (book.html / "notebooks" / "problem-sets" / "demo.ipynb").read_text("utf-8")
+    nbformat.validate(nbformat.reads(held, as_version=4))
+    for path in book.html.rglob("*"):
+        assert "solution" not in path.name and "gradescope" not in path.name, path
+        if path.suffix in (".html", ".ipynb", ".js", ".txt", ".md", ".json"):
+            text = path.read_text("utf-8")
+            for where, line in leaks.secrets(source.load("demo")):
+                assert line not in text, f"{path.name} holds {where}: {line}"
+    # a set that is gone takes its notebook along; a leak stops the build
+    (folder / "demo.md").rename(folder / "other.md")
+    (folder / "other.md").write_text(demo.replace("key: demo", "key: other"), encoding="utf-8")
+    assert book(pages)[0]
+    assert [p.name for p in (book.html / "notebooks" / "problem-sets").iterdir()] == [
+        "other.ipynb"
+    ]
+    leak = demo.replace("    if not np.ndim", "    half_step = depth + 0.5\n    if not np.ndim")
+    (folder / "other.md").write_text(leak, encoding="utf-8")
+    with pytest.raises(ExtensionError, match="holds the solution of q1: half_step"):
+        book(pages)
 
 
 def test_the_build_command_explains_itself():

@@ -21,6 +21,8 @@ CHAPTERS = [page for page in PAGES if page.stem in tables.CHAPTERS]
 MODULES = sorted((ROOT / "isolib").rglob("*.py"))
 
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```[ \t]*$", re.M | re.S)
+#: cells that no reader sees at first: folded ones, and those of a problem set that are no question
+UNSEEN = {"hide-input", "hide-cell", "variant", "public", "hidden", "wrong", "right"}
 #: cells between these two lines belong to a solution
 SOLUTION = re.compile(r"^`{3,}\{solution-start\} (\S+)\n(.*?)^`{3,}\{solution-end\}", re.M | re.S)
 
@@ -97,7 +99,7 @@ def test_both_chapters_are_here():
 def test_cells_are_short_and_narrow(page):
     long = []
     for cell in cells(page.read_text(encoding="utf-8")):
-        hidden = {"hide-input", "hide-cell"} & set(cell["meta"].get("tags", []))
+        hidden = UNSEEN & set(cell["meta"].get("tags", []))
         most = 25 if cell["solution"] else 15
         if len(cell["lines"]) > most and not hidden:
             long.append(f"line {cell['line']}: {len(cell['lines'])} lines, at most {most}")
@@ -447,3 +449,12 @@ def test_light_imports(name):
 
 def test_results_of_this_book_are_the_ones_loaded():
     assert np.all([folder.is_relative_to(ROOT) for folder in results.FOLDERS])
+
+
+def test_the_reference_holds_every_module():
+    page = (ROOT / "book/back-matter/reference.md").read_text(encoding="utf-8")
+    inside = {"explorers", "sweep", "convnet", "resnet"}  # shown elsewhere
+    for path in MODULES:
+        name = path.stem if path.parent.name == "isolib" else path.parent.name
+        if name not in inside | {"pages", "isolib"} and not path.stem.startswith("_"):
+            assert f"automodule:: isolib.{name}\n" in page, name

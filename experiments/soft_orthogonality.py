@@ -3,7 +3,7 @@
 Two tanh networks without skips or normalisation: a convolutional one, whose kernels the penalties
 read as matrices, and a fully connected one. Every setting first tries rates and strengths λ on a
 seed of its own, for a third of the steps; what gave the lowest training loss is run with all
-seeds, λ constant and with the decay of the source. DSO is not among them: it is SO at 2λ.
+seeds, λ constant and with the decay of the source. DSO is not run: it is SO at 2λ.
 """
 
 from __future__ import annotations
@@ -45,16 +45,23 @@ def network(kind: str, start: str, n: dict, seed: int):
     return ConvNet(channels=n["cnn"]["channels"], inputs=inputs, stride=2, **common)
 
 
+def scaled(net):
+    """The weights in units of the gain g at which the penalties shall aim, 1 unless set."""
+    return net.weight / getattr(net, "gain", 1.0)
+
+
 def matrices(net):
     """The matrices that are penalised: of a kernel, one column of c k² numbers per output."""
-    return net.weight if net.weight.ndim == 3 else net.weight.flatten(2).mT
+    w = scaled(net)
+    return w if w.ndim == 3 else w.flatten(2).mT
 
 
 PENALTIES = {
     "SO": lambda net: o.so(matrices(net)).sum(),
     "MC": lambda net: o.mutual_coherence(matrices(net)).sum(),
     "SRIP": lambda net: o.srip(matrices(net)).sum(),
-    "operator": lambda net: soft.conv_so(net.weight).sum(),
+    "operator": lambda net: soft.conv_so(scaled(net)).sum(),
+    "DSO": lambda net: o.dso(matrices(net)).sum(),
 }
 #: the setting without a penalty whose weights start isometric
 ISOMETRIC = {"cnn": "delta_orthogonal", "mlp": "orthogonal"}
@@ -79,11 +86,13 @@ def train(net, x, y, *, penalty=None, strength=0.0, decay=False, rate, steps, ba
                     break
                 kernels.append(spread(torch.linalg.svdvals(matrices(net))))
                 if net.weight.ndim == 5:
-                    s = soft.conv_singular_values(net.weight, (x.shape[-1] + 1) // 2)
+                    s = soft.conv_singular_values(scaled(net), (x.shape[-1] + 1) // 2)
                     operator.append(spread(s))
         if step < steps:
             i = next(batches).to(x.device)
             total = entropy(net(x[i]), y[i])
+            if not torch.isfinite(total):
+                break
             now = soft.decayed(strength, step, steps) if penalty and decay else strength
             if penalty and now > 0:
                 total = total + now * PENALTIES[penalty](net)

@@ -38,7 +38,7 @@ def run():
         laptop=[10, 20, 40, 60, 80, 120],
         paper=[10, 20, 40, 60, 80, 120, 160, 200, 300],
     )
-    seeds = range(scale.pick(test=1, laptop=1, paper=3))
+    seeds = range(scale.pick(test=1, laptop=3, paper=3))
     out: dict = {"images": images.name, "width": width, "steps": steps, "batch": 64,
                  "sigma_b2": SIGMA_B2, "sigma_w2": sigma_w2, "depth": depths,
                  "rates": RATES}  # fmt: skip

@@ -13,9 +13,9 @@ from isolib import data, meanfield, scale, training
 from isolib.convnet import KINDS, ConvNet
 
 
-def pictures(count: int, size: int, mean_square: float = 0.3):
+def pictures(count: int, size: int, mean_square: float = 0.3, prefer: str = "mnist"):
     """(x, y, x_test, y_test, name): pictures size × size, each scaled to one mean square."""
-    images = data.images("mnist", flatten=False)
+    images = data.images(prefer, flatten=False)
 
     def prepare(x):
         x = torch.nn.functional.interpolate(

@@ -77,6 +77,8 @@ def conv_blocks(kernel, n):
             f"kernel must have shape (..., c_out, c_in, k, k) with k ≤ n = {n}, "
             f"got {tuple(kernel.shape)}"
         )
+    if not torch.isfinite(kernel).all():
+        raise ValueError("kernel must be finite everywhere, got nan or inf")
     return torch.fft.fft2(kernel, s=(n, n)).movedim((-2, -1), (-4, -3))
 
 

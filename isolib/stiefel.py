@@ -182,7 +182,8 @@ def cayley_step(X, gradient, lr):
         lr: step size, positive.
 
     Raises:
-        ValueError: shapes that disagree, a wide X, an X that is no frame, nan, lr ≤ 0.
+        ValueError: shapes that disagree, a wide X, an X that is no frame, nan, lr ≤ 0, a step so
+            long that rounding makes the system singular (it never is in exact arithmetic).
 
     Source: Wen and Yin 2013, the update and its low-rank form.
 
@@ -199,12 +200,18 @@ def cayley_step(X, gradient, lr):
     left, right = torch.cat([G, X], -1), torch.cat([X, -G], -1)
     if 2 * k < n:
         core = right.mT @ left
-        move = torch.linalg.solve(_eye_like(core) + lr / 2 * core, right.mT @ X)
+        move = torch.linalg.solve_ex(_eye_like(core) + lr / 2 * core, right.mT @ X)[0]
         Y = X - lr * left @ move
     else:
         A = left @ right.mT
-        Y = torch.linalg.solve(_eye_like(A) + lr / 2 * A, X - lr / 2 * (A @ X))
-    return Y - Y @ _off(Y) / 2
+        Y = torch.linalg.solve_ex(_eye_like(A) + lr / 2 * A, X - lr / 2 * (A @ X))[0]
+    off = _off(Y)
+    if not (most := off.detach().abs().max()) <= 1e-2:  # also where it is nan
+        raise ValueError(
+            f"lr must be smaller for this gradient: the Cayley system is singular to rounding, "
+            f"got lr = {lr:g} and an entry of YᵀY {most:.3g} off"
+        )
+    return Y - Y @ off / 2
 
 
 def landing_step(X, gradient, lr, attraction=1.0, radius=0.5):

@@ -45,8 +45,8 @@ class Sweep:
         penalty: a function (stacked parameters, runs) → one number a network, added to its loss
             for the gradient; what is reported stays the loss without it.
         watch: a function (step, stacked parameters, runs), called at each measured step; n_jobs 1.
-        device: where to train; the CPU unless told. On a GPU the steps are eager: CUDA graphs and
-            `torch.compile` are not used, and not tried.
+        device: where to train; the CPU unless told. The steps are eager: `torch.compile` gained a
+            sixth on a CPU and took tens of seconds for each new shape; untried on a GPU.
 
     Raises:
         ValueError: a run without lr or seed, two equal runs, data that do not fit (as `fit`), a

@@ -324,7 +324,7 @@ def test_the_margin_keeps_an_orthogonal_start():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: o.qr_retraction(draw(3, 5)), r"M must be tall.*\(3, 5\).*transpose"),
+        (lambda: o.qr_retraction(draw(3, 5)), r"M must be tall.*WᵀW = 1.*\(3, 5\).*transpose"),
         (lambda: o.polar_retraction(draw(2, 3, 5)), r"M must be tall.*\(2, 3, 5\)"),
         (lambda: o.cayley_step(draw(3, 5), draw(3, 5), 0.1), "X must be tall"),
         (
@@ -344,7 +344,24 @@ def test_the_margin_keeps_an_orthogonal_start():
         (lambda: o.so(torch.zeros(0, 3)), r"none of them empty, got shape \(0, 3\)"),
         (lambda: o.so(torch.ones(3)), r"W must be a matrix.*\(3,\)"),
         (lambda: o.so(torch.ones(8, 3, 3, 3)), r"W must be a matrix.*\(8, 3, 3, 3\)"),
-        (lambda: o.dso(torch.full((2, 2), torch.nan)), "W must be finite"),
+        *(
+            (lambda f=f: f(torch.full((2, 2), torch.nan)), "W must be finite")
+            for f in PENALTIES.values()
+        ),
+        (lambda: o.qr_retraction(torch.full((2, 2), torch.nan)), "M must be finite"),
+        (lambda: o.cayley_step(frame(5, 3), 0 * draw(5, 3) / 0, 0.1), "gradient must be finite"),
+        (
+            lambda: o.SpectralMargin(0.1).right_inverse(torch.full((2, 2), torch.nan)),
+            "W must be fi",
+        ),
+        *(
+            (
+                lambda s=s, e=e: o.cayley_step(frame(*s), 10**e * draw(*s), 1.0),
+                "lr must be smaller",
+            )
+            for s in [(5, 3), (5, 5), (9, 2)]
+            for e in (160.0, 300.0)
+        ),
         (lambda: o.mutual_coherence(np.eye(2)), "float32 or float64 tensor, got float64"),
         (lambda: o.so(torch.eye(2, dtype=torch.float16)), "got torch.float16"),
         (lambda: o.srip(torch.eye(2), steps=0), "steps must be a whole number"),

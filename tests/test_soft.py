@@ -49,6 +49,11 @@ def test_bad_input_is_named():
         soft.conv_blocks(torch.ones(2, 2, 3, 3), 2)
     with pytest.raises(ValueError, match="kernel must have shape"):
         soft.conv_so(torch.ones(3, 3))
+    with pytest.raises(ValueError, match=r"kernel must have shape.*\(2, 2, 3, 5\)"):
+        soft.conv_so(torch.ones(2, 2, 3, 5))
+    for function in (soft.conv_so, lambda w: soft.conv_singular_values(w, 5)):
+        with pytest.raises(ValueError, match="kernel must be finite"):
+            function(torch.full((2, 2, 3, 3), torch.nan))
     with pytest.raises(ValueError, match="s must hold"):
         soft.so_flow([-1.0], 1.0)
     with pytest.raises(ValueError, match="strength"):

@@ -176,9 +176,11 @@ class Engine(Inside):
             u = np.concatenate([piece.u[0] for piece in todo])
             self.seen = u.real, np.maximum(u.imag, 1e-6 * self.seen[1][0])
         kept = [piece for piece in todo if abs(piece.mass) > NOTHING]
-        done = cut(kept, any(abs(weight) < 1e-12 for _, weight in self.meetings))
+        touches = any(abs(weight) < 1e-12 for _, weight in self.meetings)
+        done = cut(kept, touches)
         total = self.atoms + sum(piece.mass for piece in done)
-        if not abs(total - 1) < 1e-6:
+        # next to a pole of Φ, Im t is less than its rounding: what is there is known less well
+        if not abs(total - 1) < (1e-5 if touches else 1e-6):
             raise ValueError(f"{self.name}: the mass is {total:.9g}, not 1")
         for piece in done:
             if not (np.diff(piece.t) > -1e-5 * (1 + abs(piece.t[1:]))).all():

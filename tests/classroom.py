@@ -39,7 +39,7 @@ def as_file(cells) -> str:
 SPY = """
 import glob, os, socket, subprocess, sys
 seen = []
-for top in ("/etc", "/work", "/home", "/root", "/tmp", "/grader", "REPOSITORY"):
+for top in ("/etc", "/srv", "/home", "/root", "/tmp", "/grader", "REPOSITORY"):
     for folder, _, names in os.walk(top):
         if "/lib/python" in folder or ".venv" in folder:
             continue

@@ -32,7 +32,7 @@ def plain(nets, x, y, lr, steps, batch, tick):
 def stacked(runs, x, y, steps, batch, device, tick):
     """`Sweep` without its first and last step, at which it also measures loss and accuracy."""
     sweep = Sweep(MLP, runs, x, y, steps=steps, batch_size=batch, log_points=1, device=device)
-    _train(MLP, runs, (x, y, None), sweep.options, device, lambda _: tick())
+    _train(MLP, runs, (x, y, None), sweep.options, device, tick=lambda _: tick())
 
 
 def each(run, device):

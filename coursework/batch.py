@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from coursework import grading, sandbox
 from coursework.collect import Entry
+from coursework.protocol import clean
 from coursework.sandbox import Limits
 from coursework.source import Assignment, load
 
@@ -24,9 +25,10 @@ STORE = ".grading"
 
 
 def slug(student: str) -> str:
-    """A file name for a student: readable, and different for different students."""
+    """A file name for a student: readable, and different for different students, also where
+    capitals do not count and where a student has taken the name of another's file."""
     safe = re.sub(r"[^A-Za-z0-9.-]+", "-", student).strip("-.")[:60]
-    if safe != student:
+    if safe != student or not re.fullmatch(r"(?!.*-[0-9a-f]{8}$)[^A-Z]+", student):
         safe += "-" + hashlib.sha256(student.encode()).hexdigest()[:8]
     return safe
 
@@ -147,7 +149,7 @@ class Batch:
             made = stored(self.target(entry)) if self.finished(entry) else None
             if made is None:
                 reason = self.failed.get(entry.student, "not graded yet")
-                made = {"student": entry.student, "file": entry.path.name, "written": {}}
+                made = {"student": entry.student, "file": clean(entry.path.name), "written": {}}
                 made |= {"status": "not graded", "note": reason, "answers": {}}
                 made["items"] = grading.nothing(self.assignment, reason)
                 made["sandboxed"] = self.sandboxed

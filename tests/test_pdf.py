@@ -31,7 +31,7 @@ def test_every_page_of_the_book_is_in_the_outline(book):
     for _, documents in order():
         for document in documents:
             html = (OUT / "html" / f"{document}.html").read_text(encoding="utf-8")
-            heading = re.search(r"<h1>(.*?)<a class=\"headerlink", html, re.S)[1]
+            heading = re.search(r"<h1>((?:(?!</h1>).)*)<a class=.headerlink", html)[1]
             title = re.sub(r"\W", "", re.sub(r"<[^>]*>|&\w+;", "", heading))
             assert title in found, document
 

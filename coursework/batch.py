@@ -55,6 +55,7 @@ def stored(path: Path) -> dict | None:
 def _one(source: str, entry: Entry, target: Path, key: str, how: dict):
     """The body of one grading process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:  # a check that a strange answer has led astray stops here, not the machine
         import resource
 
@@ -98,7 +99,10 @@ class Batch:
         target, key = self.target(entry), self.key(entry)
         source = str(self.assignment.path.resolve())
         process = self.context.Process(target=_one, args=(source, entry, target, key, self.how))
+        # Python ignores what is raised while it forks: a Ctrl-C has to wait
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         checks = sum(len(q.hidden) for q in self.assignment.questions.values())
         longest = self.limits.wall + min(checks * self.limits.check, self.limits.wall) + 150
         self.running[process.sentinel] = (process, entry, time.monotonic() + longest)

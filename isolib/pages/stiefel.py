@@ -115,7 +115,7 @@ def margin_in_time() -> Explorer:
         frame,
         {
             "margin": [0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9],
-            "aligned": {"independent": False, "U = V": True},
+            "aligned": {"U ≠ V": False, "U = V": True},
         },
         {"margin": "margin m", "aligned": "singular vectors"},
         xlim=(1, 784),

@@ -7,7 +7,6 @@ or float64, and are differentiable.
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from isolib._check import in_range, one_of, positive
 
@@ -19,23 +18,19 @@ __all__ = [
 
 def matrix(name, a, like=None, tall=False):
     """`a` as a checked tensor of shape (n, k) or (batch, n, k); `like` gives the shape wanted."""
-    if not isinstance(a, torch.Tensor) or a.dtype not in (torch.float32, torch.float64):
-        raise ValueError(
-            f"{name} must be a float32 or float64 tensor, got {getattr(a, 'dtype', type(a))}"
-        )
+    kind, shape = getattr(a, "dtype", type(a)), tuple(getattr(a, "shape", ()))
+    if not isinstance(a, torch.Tensor) or kind not in (torch.float32, torch.float64):
+        raise ValueError(f"{name} must be a float32 or float64 tensor, got {kind}")
     if like is not None and a.shape != like.shape:
-        raise ValueError(
-            f"{name} must have shape {tuple(like.shape)}, as X has, got {tuple(a.shape)}"
-        )
-    if a.ndim not in (2, 3) or 0 in a.shape:
+        raise ValueError(f"{name} must have shape {tuple(like.shape)}, as X has, got {shape}")
+    if a.ndim not in (2, 3) or 0 in shape:
         raise ValueError(
             f"{name} must be a matrix (n, k) or a stack (batch, n, k), none of them empty, "
-            f"got shape {tuple(a.shape)}"
+            f"got shape {shape}"
         )
-    if tall and a.shape[-2] < a.shape[-1]:
+    if tall and shape[-2] < shape[-1]:
         raise ValueError(
-            f"{name} must be tall, (n, k) with n ≥ k, for WᵀW = 1 to have a solution; "
-            f"got shape {tuple(a.shape)}: transpose it"
+            f"{name} must be tall, n ≥ k, for WᵀW = 1 to be solvable, got {shape}: transpose it"
         )
     if not torch.isfinite(a).all():
         raise ValueError(f"{name} must be finite everywhere, got nan or inf")
@@ -248,14 +243,13 @@ def landing_step(X, gradient, lr, attraction=1.0, radius=0.5):
     speed = turn.detach().square().sum((-2, -1)) + (1 + radius) * (pull * distance) ** 2
     # d + η² speed − 2ηλ(1 − ε)d ≤ ε, solved for η
     linear = pull * (1 - radius) * distance
-    slack = (radius - distance).clamp_min(0)
-    root = (linear**2 + speed * slack).sqrt()
+    root = (linear**2 + speed * (radius - distance).clamp_min(0)).sqrt()
     safe = (linear + root) / speed.clamp_min(torch.finfo(X.dtype).tiny)
     safe = safe.clamp_max(1 / (2 * pull * (1 + radius))).clamp_max(lr)[..., None, None]
     return X - safe * (turn + pull * (X @ off))
 
 
-class SpectralMargin(nn.Module):
+class SpectralMargin(torch.nn.Module):
     """A torch parametrisation that keeps all singular values of W within [1 − m, 1 + m].
 
     W = U diag(s) Vᵀ with s = 1 + 2m(σ(p) − ½), σ the logistic function. What is trained is p,
@@ -269,9 +263,9 @@ class SpectralMargin(nn.Module):
     Source: Vorontsov, Trabelsi, Kadoury and Pal 2017, who move U and V by Cayley steps.
 
     Example:
-        >>> layer = nn.Linear(8, 8)
+        >>> layer = torch.nn.Linear(8, 8)
         >>> margin = SpectralMargin(0.1)
-        >>> _ = nn.utils.parametrize.register_parametrization(layer, "weight", margin)
+        >>> _ = torch.nn.utils.parametrize.register_parametrization(layer, "weight", margin)
         >>> s = torch.linalg.svdvals(layer.weight.detach())
         >>> bool((s > 0.899).all() and (s < 1.101).all())
         True

@@ -95,13 +95,14 @@ def margin_in_time() -> Explorer:
             largest.append(np.linalg.norm(power, 2))
         middle = np.exp(times * np.log(s).mean())
         high, low = (1.0 + margin) ** times, (1.0 - margin) ** times
+        least = f"{low[-1]:.2g}" if low[-1] else f"1e{784 * math.log10(1 - margin):.0f}"
         text = (
-            f"m = {margin:g}, {'U = V' if aligned else 'U, V independent'}, 784 steps: allowed "
-            f"{low[-1]:.2g} to {high[-1]:.2g}; largest singular value of Wᵗ {largest[-1]:.3g}, "
-            f"geometric mean {middle[-1]:.2g}."
+            f"m = {margin:g}, {'U = V' if aligned else 'U, V independent, one draw'}, 784 steps: "
+            f"allowed {least} to {high[-1]:.2g}; largest singular value of Wᵗ {largest[-1]:.3g}, "
+            f"geometric mean of all of them {middle[-1]:.2g}."
         )
         shown = {"allowed, above": high, "allowed, below": low, "largest s of Wᵗ": largest,
-                 "geometric mean of s": middle}  # fmt: skip
+                 "geometric mean, s of Wᵗ": middle}  # fmt: skip
         curves = [
             Curve(name, times, np.clip(y, 1e-9, 1e9), color=i)
             for i, (name, y) in enumerate(shown.items())
@@ -114,7 +115,7 @@ def margin_in_time() -> Explorer:
         frame,
         {
             "margin": [0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9],
-            "aligned": {"independent": False, "U = V": True},
+            "aligned": {"U ≠ V": False, "U = V": True},
         },
         {"margin": "margin m", "aligned": "singular vectors"},
         xlim=(1, 784),

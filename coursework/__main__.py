@@ -45,6 +45,12 @@ def grade(options) -> int:
     sandboxed = options.sandbox != "none" and bubblewrap.available()
     if options.sandbox == "bwrap" and not sandboxed:
         raise SourceError("bubblewrap (bwrap) is not here or not allowed to make a sandbox")
+    for path in (assignment.path, Path(options.submissions), out) if sandboxed else ():
+        if bubblewrap.shown(path):
+            raise SourceError(
+                f"{path} lies in a folder that submissions can read, since Python is there too: "
+                "make the virtual environment in a folder of its own"
+            )
     if not sandboxed and sandbox.risky() and not options.as_root:
         raise SourceError(
             "without bubblewrap these submissions would run as root. Install bubblewrap, or run "

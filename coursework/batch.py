@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from coursework import grading, sandbox
 from coursework.collect import Entry
+from coursework.protocol import clean
 from coursework.sandbox import Limits
 from coursework.source import Assignment, load
 
@@ -24,9 +25,10 @@ STORE = ".grading"
 
 
 def slug(student: str) -> str:
-    """A file name for a student: readable, and different for different students."""
+    """A file name for a student: readable, and different for different students, also where
+    capitals do not count and where a student has taken the name of another's file."""
     safe = re.sub(r"[^A-Za-z0-9.-]+", "-", student).strip("-.")[:60]
-    if safe != student:
+    if safe != student or not re.fullmatch(r"(?!.*-[0-9a-f]{8}$)[^A-Z]+", student):
         safe += "-" + hashlib.sha256(student.encode()).hexdigest()[:8]
     return safe
 
@@ -53,6 +55,7 @@ def stored(path: Path) -> dict | None:
 def _one(source: str, entry: Entry, target: Path, key: str, how: dict):
     """The body of one grading process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:  # a check that a strange answer has led astray stops here, not the machine
         import resource
 
@@ -96,7 +99,10 @@ class Batch:
         target, key = self.target(entry), self.key(entry)
         source = str(self.assignment.path.resolve())
         process = self.context.Process(target=_one, args=(source, entry, target, key, self.how))
+        # Python ignores what is raised while it forks: a Ctrl-C has to wait
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         checks = sum(len(q.hidden) for q in self.assignment.questions.values())
         longest = self.limits.wall + min(checks * self.limits.check, self.limits.wall) + 150
         self.running[process.sentinel] = (process, entry, time.monotonic() + longest)
@@ -147,7 +153,7 @@ class Batch:
             made = stored(self.target(entry)) if self.finished(entry) else None
             if made is None:
                 reason = self.failed.get(entry.student, "not graded yet")
-                made = {"student": entry.student, "file": entry.path.name, "written": {}}
+                made = {"student": entry.student, "file": clean(entry.path.name), "written": {}}
                 made |= {"status": "not graded", "note": reason, "answers": {}}
                 made["items"] = grading.nothing(self.assignment, reason)
                 made["sandboxed"] = self.sandboxed

@@ -57,8 +57,13 @@ def binds() -> list[tuple[str, str]]:
     return [(a, b) for a, b in out if Path(a).exists()]
 
 
-def command() -> list[str]:
-    """bubblewrap and its options, up to the program."""
+def shown(path: Path) -> bool:
+    """Whether a submission could read a file or folder: it lies in what is bound above."""
+    return any(path.resolve().is_relative_to(Path(outside).resolve()) for outside, _ in binds())
+
+
+def command(refused: int | None = None) -> list[str]:
+    """bubblewrap and its options, up to the program; `refused` holds the filter of `seccomp`."""
     root = os.getuid() == 0
     out = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--clearenv"]
     if root:  # no user namespace: the worker changes to another user instead
@@ -67,6 +72,8 @@ def command() -> list[str]:
         out += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         out += ["--unshare-all"]
+    if refused is not None:
+        out += ["--seccomp", str(refused)]
     for name, value in environment().items():
         out += ["--setenv", name, value]
     out += ["--setenv", "PYTHONPATH", "/grader", "--hostname", "sandbox"]

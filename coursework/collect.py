@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from coursework.protocol import clean
 from coursework.reading import SourceError
 
 SKIPPED = (".ipynb_checkpoints", "__MACOSX", ".grading")
@@ -29,10 +31,12 @@ def student_of(path: Path, folder: Path) -> str:
     """
     inner = path.relative_to(folder)
     name = inner.parts[0] if len(inner.parts) > 1 else path.stem
+    # a name may hold any bytes, and two names must not become one
+    name = re.sub(r"\s", " ", clean(os.fsencode(name).decode("utf-8", "backslashreplace")))
     if re.fullmatch(r"submission_\d+", name):
         return name
     name = re.sub(r"( ?\(\d+\)|-\d+)$", "", name) if "_" not in name else name
-    return name.split("_")[0].strip() or name
+    return name.split("_")[0].strip() or name.strip() or "no name"
 
 
 def version(path: Path) -> tuple:
@@ -99,6 +103,6 @@ def collect(folder: Path, names: dict[str, str] | None = None) -> list[Entry]:
         if older:
             left = ", ".join(path.relative_to(folder).as_posix() for path in older)
             kept = newest.relative_to(folder).as_posix()
-            note = f"{len(paths)} files, {kept} was graded, left out: {left}"
+            note = clean(f"{len(paths)} files, {kept} was graded, left out: {left}", 3000)
         out.append(Entry(student, newest, note))
     return out

@@ -57,7 +57,7 @@ def grade(
     """
     limits = limits or Limits()
     sandboxed = bubblewrap.available() if sandboxed is None else sandboxed
-    out = {"student": student, "file": path.name, "status": "ok", "note": "", "written": {}}
+    out = {"student": student, "file": clean(path.name), "status": "ok", "note": "", "written": {}}
     out |= {"answers": {}, "sandboxed": bool(sandboxed), "declared": ""}
     checks = checks_of(assignment)
     try:

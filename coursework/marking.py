@@ -92,6 +92,7 @@ class Checks:
                 return f"{name} is not defined in the notebook"
             return text
         except CheckTime:
+            session.stop()  # a reply may be on its way that nobody waits for
             return f"the check took more than {limit:g} s with your answer"
         except Exception as error:
             return f"the check could not use your answer: {type(error).__name__}: {error}"[:600]

@@ -10,7 +10,7 @@ from coursework.source import Assignment, Question, Written
 BLANK_ID = "your id"
 #: first line of a written answer's cell; it survives what strips metadata
 MARKER = "<!-- answer {key}: write below this line, and keep this line -->"
-MARKED = re.compile(r"<!--\s*answer ([a-z][a-z0-9]*)\b.*?-->")
+MARKED = re.compile(r"<!--\s*answer ([a-z][a-z0-9]*)\b.{0,99}?-->")
 
 SETUP_TITLE = "# @title Set-up: your own numbers and the checks (run this, no need to read it)"
 

@@ -9,6 +9,8 @@ from coursework import feedback, overview, sheets
 from coursework.batch import STORE, write
 from coursework.reading import SourceError
 
+CLASS = "_class.json"  # no student's file begins with _
+
 
 def save_all(out: Path, about: dict, results: list[dict], marks: dict):
     sheets.save(out, about, results, marks)
@@ -31,7 +33,7 @@ def save(out: Path, assignment, results: list[dict]):
             print(
                 f"written.csv does not fit this class and was put aside as {aside.name}:\n{error}"
             )
-    write(out / STORE / "class.json", json.dumps({"about": about, "results": results}))
+    write(out / STORE / CLASS, json.dumps({"about": about, "results": results}))
     save_all(out, about, results, marks)
 
 
@@ -40,7 +42,7 @@ def merge(out: Path) -> str:
 
     Raises `SourceError` where the class was not graded or a row is wrong (nothing is changed).
     """
-    path = out / STORE / "class.json"
+    path = out / STORE / CLASS
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         about, results = held["about"], held["results"]

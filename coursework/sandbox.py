@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursework import bubblewrap, protocol
+from coursework import bubblewrap, protocol, seccomp
 from coursework.bubblewrap import HERE, environment, isolib_folder
 from coursework.watch import Watch
 
@@ -46,7 +46,7 @@ class Limits:
             "RLIMIT_CPU": int(2 * self.wall),
             "RLIMIT_NPROC": 128 + (_threads() if os.getuid() else 0),
             "RLIMIT_CORE": 0,
-            "RLIMIT_NOFILE": 512,
+            "RLIMIT_NOFILE": 128,
         }
 
 
@@ -90,12 +90,10 @@ class Process:
             options["user"] = USERS[os.getpid() % len(USERS)]
         program = [sys.executable, "-m", "coursework.worker"]
         program += [str(theirs.fileno()), json.dumps(options)]
+        refused = seccomp.opened() if sandboxed else None
         if sandboxed:
-            command, cwd, env = (
-                [*bubblewrap.command(), *program],
-                "/",
-                {"PATH": os.environ["PATH"]},
-            )
+            command = [*bubblewrap.command(refused), *program]
+            cwd, env = "/", {"PATH": os.environ["PATH"]}
         else:
             path = os.pathsep.join(dict.fromkeys((str(HERE.parent), str(isolib_folder().parent))))
             command, cwd = program, folder
@@ -108,10 +106,13 @@ class Process:
         self.sandboxed = sandboxed
         self.socket, self.counter, self.user = ours, 0, options.get("user")
         self.process = subprocess.Popen(
-            command, cwd=cwd, env=env, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL,
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+            pass_fds=[fd for fd in (theirs.fileno(), refused) if fd is not None],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         theirs.close()
+        if refused is not None:
+            os.close(refused)
         self.watch = Watch(self.process.pid, limits.memory, self.process.kill)
         self.watch.start()
         self.tail = b""

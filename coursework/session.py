@@ -6,7 +6,7 @@ bad cell costs its own points and no others.
 
 from __future__ import annotations
 
-import math
+import cmath
 import tempfile
 import time
 from dataclasses import dataclass
@@ -16,6 +16,10 @@ import numpy as np
 from coursework import bubblewrap
 from coursework.protocol import ProtocolError
 from coursework.sandbox import Gone, Limits, Process
+
+#: more than any right answer; squares and products of what is smaller stay finite, and so a check
+#: never compares a NaN of its own making
+MOST = 1e75
 
 
 class AnswerError(Exception):
@@ -45,7 +49,7 @@ class Function:
 
 
 def usable(value, what: str):
-    """Refuse what no right answer holds: NaN, infinity, emptiness, a blank, a function.
+    """Refuse what no right answer holds: NaN, infinity and the like, emptiness, a blank.
 
     An empty array is refused because every comparison with it holds.
     """
@@ -56,17 +60,19 @@ def usable(value, what: str):
             raise AnswerError(f"{what} is empty")
         for part in value.values() if isinstance(value, dict) else value:
             usable(part, what)
-    elif isinstance(value, (float, complex)):
-        if not (math.isfinite(value.real) and math.isfinite(value.imag)):
-            raise AnswerError(f"{what} is {value}, not a finite number")
+    elif isinstance(value, (int, float, complex)):
+        if not (abs(value.real) <= MOST and abs(value.imag) <= MOST):
+            large = isinstance(value, int) or cmath.isfinite(value)
+            said = f"above {MOST:g}" if large else "not a finite number"
+            raise AnswerError(f"{what} is {str(value)[:40]}, {said}")
     elif hasattr(value, "shape") and hasattr(value, "dtype"):
         array = np.asarray(value)
         if not array.size:
             raise AnswerError(f"{what} is an empty array")
-        bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros((), bool)
+        bad = ~(abs(array) <= MOST) if array.dtype.kind in "fc" else np.zeros((), bool)
         if bad.any():
             share = f"{int(bad.sum())} of {array.size} entries" if array.ndim else "the value"
-            raise AnswerError(f"{what} is not finite: {share} NaN or infinite")
+            raise AnswerError(f"{what} is not finite: {share} NaN or infinite, or above {MOST:g}")
     return value
 
 
@@ -158,6 +164,9 @@ class Session:
                 self.note(cell, str(gone))
                 self.restarts += 1
                 return
+            except ProtocolError as error:  # megabytes of text in one cell
+                self.note(cell, str(error))
+                continue
             if "error" in reply:
                 error = str(reply["error"])[:600]
                 if not self.restarts or "time limit" in error:

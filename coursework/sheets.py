@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from pathlib import Path
 
 from coursework.batch import write
@@ -31,8 +32,14 @@ def summary(assignment) -> dict:
 
 
 def safe(text: str) -> str:
-    """Text that a spreadsheet will not take for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """Text that a spreadsheet will not take for formulas, also where it cuts the table elsewhere.
+
+    One that expects semicolons ends a cell at each of them, and a row at each new line.
+
+    >>> safe("=1"), safe("a; =1"), safe("a = b")
+    ("'=1", "a; '=1", 'a = b')
+    """
+    return re.sub(r"((?:^|[;\n\r\t])\s*)(?=[-=+@＝＋－＠])", r"\1'", text)
 
 
 def plain(number: float) -> str:

@@ -35,6 +35,8 @@ class Submission:
 
 def raw_cells(path: Path) -> list[dict]:
     """(type, source) of each cell. Raises `Unreadable`."""
+    if path.is_symlink():  # to another's work, or to the solution
+        raise Unreadable("the file is a link to another file")
     try:
         size = path.stat().st_size
         if size > LARGEST:
@@ -62,7 +64,8 @@ def raw_cells(path: Path) -> list[dict]:
         if isinstance(source, str):
             meta = cell.get("metadata")
             key = meta.get("coursework", "") if isinstance(meta, dict) else ""
-            out.append({"type": cell.get("cell_type"), "source": source, "key": str(key)})
+            key = key if isinstance(key, str) else ""
+            out.append({"type": cell.get("cell_type"), "source": source, "key": key})
     if not out:
         raise Unreadable("the notebook has no cells")
     return out

@@ -82,11 +82,13 @@ def number(answer, exact: float, *, rtol: float, wrong: dict[float, str] | None 
     if isinstance(answer, (bool, str, bytes)) or np.ndim(answer) != 0:
         return f"Expected a number, got {answer!r}."
     try:
-        value = float(answer)
+        value = complex(answer)  # float(…) would drop an imaginary part
     except (TypeError, ValueError):
         return f"Expected a number, got {answer!r}."
     if not np.isfinite(value):
         return f"Expected a finite number, got {value}."
+
+    value = value if value.imag else value.real
 
     def near(target):
         return abs(value - target) <= rtol * (abs(target) or 1.0)
@@ -111,12 +113,12 @@ def function_of(answer, points, exact, *, rtol: float, wrong=()):
 
     def values(f):
         try:
-            out = np.asarray(f(points), dtype=float)
+            out = np.asarray(f(points), dtype=complex)
         except (TypeError, ValueError):
-            out = np.array([f(float(p)) for p in points], dtype=float)
+            out = np.array([f(float(p)) for p in points], dtype=complex)
         if out.shape != points.shape:
             raise ValueError(f"for {points.size} points it returned an array of shape {out.shape}")
-        return out
+        return out if out.imag.any() else out.real
 
     got, want = values(answer), exact(points)
 

@@ -120,7 +120,7 @@ def margin_in_time() -> Explorer:
         {"margin": "margin m", "aligned": "singular vectors"},
         xlim=(1, 784),
         ylim=(1e-6, 1e6),
-        xlabel="steps t",
+        xlabel="steps t, to 784",
         ylabel="factor",
         xscale="log",
         yscale="log",

@@ -71,7 +71,7 @@ def newton_schulz_spectrum() -> Explorer:
         heights = np.histogram(s, ends)[0] / len(s) / (ends[1] - ends[0])
         text = (
             f"{rule.capitalize()}, n = {n}, {steps} steps: s from {s.min():.2g} to "
-            f"{s.max():.3f}, median {np.median(s):.3f}; {np.mean(s < 0.5):.0%} of them below 0.5."
+            f"{s.max():.3f}, median {np.median(s):.3f}; {np.mean(s < 0.68):.0%} below 0.68."
         )
         top = max(1.0, 1.1 * heights.max())
         return Frame([Curve("singular values", ends, heights, "steps")], text, ylim=(0, top))

@@ -71,7 +71,7 @@ def diagnose(
         rows = _rows(points, directions, g)
         whole = _spectrum(points[0], points[-1], max_bytes, directions, g)
         (a, b), trunk = _trunk(points), None
-        if b - a > 1 and 2 * (b - a) > len(points) - 2 and (a, b) != (0, len(points) - 1):
+        if b - a > 1 and 2 * (b - a) > len(points) - 3 and (a, b) != (0, len(points) - 1):
             trunk = _spectrum(points[a], points[b], max_bytes, directions, g)
     part = rows if trunk is None else rows[a : b + 1]
     worst = max(part[1:], key=departure, default=None)

@@ -77,7 +77,7 @@ class Diagnosis:
 
     whole: the `Spectrum` of output against input (for the book's own networks the hidden block).
     trunk: that of the longest run of stages of equal size, without the layers before and after;
-    None if that is less than half of the stages, or all. stages: a `Stage` each, in order, the
+    None if that is well under half of the stages, or all. stages: a `Stage` each, in order, the
     input first. worst: the name of the stage of the trunk that departs furthest from isometry.
     findings: sentences (symptom, meaning, change).
     """
@@ -92,11 +92,6 @@ class Diagnosis:
     def singular_values(self):
         """Those of `whole`."""
         return self.whole.values
-
-    @property
-    def core(self) -> Spectrum:
-        """The trunk if there is one, else the whole."""
-        return self.trunk or self.whole
 
     @property
     def gradient_growth(self) -> float:
@@ -151,39 +146,41 @@ def findings(model, core, part, rows):
     residual = bool(layers) and all(s.skip > 0.3 and s.operations["Add"] for s in layers)
     plain = matrices > 0 and names <= KNOWN
     weaken = "Change: weaken the residual branches, by 1/√(number of blocks) or from 0."
-    unit = f" for each of {len(layers)} blocks" if residual else f" for each of {matrices} weights"
+    unit = f"{len(layers)} blocks" if residual else f"{matrices} weight matrices"
     if core.mean == 0:
         return ["The Jacobian is zero. Look for the first stage whose mean of s² is 0."]
     if not 0.1 <= core.mean <= 10:
         factor = core.mean ** (1 / max(len(layers) if residual else matrices, 1))
         exact = "exact without biases" if names <= HOMOGENEOUS else "a first guess; or see design"
-        said.append(f"The gradient {'explodes' if core.mean > 1 else 'vanishes'}: the mean of s² "
-                    f"is {core.mean:.3g}" + (
-            f", a factor {factor:.3g}{unit}. " if residual or plain else ". ") + (
-            weaken if residual else f"Change: multiply each weight matrix by about "
-            f"{factor**-0.5:.3g} ({exact})." if plain else
-            "Look for the stages whose own mean is far from 1."))
-    free = free_spread([s.size for s in part], [s.spread for s in inner])
+        change = weaken if residual else (
+            f"Change: multiply each by about {factor**-0.5:.3g} ({exact}).")
+        said.append(
+            f"The gradient {'explodes' if core.mean > 1 else 'vanishes'}: the mean of s² is "
+            f"{core.mean:.3g}, a factor {factor:.3g} for each of {unit}. {change}"
+            if residual or plain else f"The mean of s² is {core.mean:.3g}. Look for the stages "
+            "whose own mean is far from 1.")
+    sizes = [s.size for s in part]
+    free, bare = (free_spread(sizes, [f * s.spread for s in inner]) for f in (1.0, 0.0))
     if core.spread > 3 * free + 1:
+        v = core.values
+        top = "" if v is None else (
+            f", and s_max is {float((v[:, 0] / v[:, 1]).median()):.3g} times the next")
         said.append(
             f"The stages are not free of each other: the spread is {core.spread:.3g}, free ones "
-            f"would give {free:.2g}. They share something: a direction (a mean over neurons or "
-            "tokens), or weights. " + (weaken if residual else "A mean can be taken off."))
+            f"would give {free:.2g}{top}. Usual reasons: a direction they share (a mean over "
+            "neurons or tokens), or shared weights. "
+            + (weaken if residual else "A mean can be taken off."))
     elif core.spread > 1:
-        worst, one_size = max(inner, key=lambda s: s.spread), len({s.size for s in part}) == 1
-        one = one_size and len(inner) > 2 and worst.spread > 0.5 * sum(s.spread for s in inner)
+        worst = max(inner, key=lambda s: s.spread)
+        one = len(set(sizes)) == 1 and len(inner) > 2 and 2 * worst.spread > sum(
+            s.spread for s in inner)
         said.append(
             f"The singular values are spread: variance of s² {core.spread:.3g} of its mean "
-            "squared" + (
+            "squared" + (f", of which the sizes alone make {bare:.2g}" if bare > 0.1 else "") + (
                 f", most of it in {worst.name!r} ({worst.spread:.3g}). Look there." if one else
-                f". {weaken}" if residual else f", {core.spread / matrices:.2g}{unit}. Change: "
-                "orthogonal weights (square Gaussian ones cost 1 a layer) and an activation near "
-                "its linear part (a ReLU costs 1 a layer); see spectra.design." if plain else
-                ". Look for the stages with the largest spread."))
-    v = core.values
-    if v is not None and v.shape[1] > 2 and (ratio := float((v[:, 0] / v[:, 1]).median())) > 2:
-        said.append(f"One singular value stands apart, {ratio:.3g} times the second. Is it the "
-                    "mean over neurons or tokens? Then take that off the branch or activation.")
+                f". {weaken}" if residual else ". Change: orthogonal weights (square Gaussian "
+                "ones cost 1 a layer) and an activation near its linear part (a ReLU costs 1 a "
+                "layer); see spectra.design." if plain and bare < core.spread / 3 else "."))
     n, narrow = min(core.shape), min(part, key=lambda s: s.size)
     norms = [m.normalized_shape for m in model.modules() if isinstance(m, torch.nn.LayerNorm)]
     if core.dead > 0.01 + max((2 / np.prod(shape) for shape in norms), default=0):
@@ -194,8 +191,8 @@ def findings(model, core, part, rows):
                         "inside a stage, averaging, attention without a skip; a normalisation "
                         "takes two a group or token, which is harmless."))
     if 1 - inner[-1].common < 0.2 * min(1 - rows[0].common, 0.25):
-        said.append(f"All inputs have become alike: {inner[-1].common:.1%} of the mean square at "
-                    f"{inner[-1].name!r} is common to them, of the inputs' {rows[0].common:.1%}."
+        said.append(f"The inputs have become alike: {inner[-1].common:.1%} of the mean square at "
+                    f"{inner[-1].name!r} is common to them, {rows[0].common:.1%} at the input."
                     + (" Change: centre the branches." if residual else ""))
     counts = [getattr(m, "num_batches_tracked", None) for m in model.modules()]
     if any(k is not None and int(k) == 0 for k in counts):

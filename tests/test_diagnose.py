@@ -208,7 +208,7 @@ def test_a_shared_direction_is_told_from_spread():
 
 
 def test_a_chain_of_linear_layers_and_activations_is_counted_by_its_matrices():
-    """20 ReLU layers that keep 0.288 each, spelt flat: 40 stages, 20 factors, and one exact cure."""
+    """20 ReLU layers that keep 0.288 each, spelt flat: 40 stages, 20 factors, an exact cure."""
     torch.manual_seed(0)
     flat = [f for _ in range(20) for f in (nn.Linear(50, 50, bias=False), nn.ReLU())]
     for layer in flat[::2]:
@@ -250,9 +250,8 @@ def test_widths_that_alternate_without_skips():
     d = diagnose(nn.Sequential(*[f for pair in parts for f in pair]), draw(3, 64))
     assert said(d, "are spread") and not said(d, "branches") and not said(d, "not free")
     sizes, spreads = [s.size for s in d.stages], [s.spread for s in d.stages[1:]]
-    assert d.whole.spread == pytest.approx(
-        free_spread(sizes, spreads), rel=0.4
-    )  # 24 factors, n 64
+    # 24 factors at n = 64, one draw
+    assert d.whole.spread == pytest.approx(free_spread(sizes, spreads), rel=0.4)
 
 
 @pytest.mark.parametrize("tied", [True, False])

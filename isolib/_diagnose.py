@@ -70,13 +70,12 @@ def diagnose(
         points = _stages.chain(x, y, seen, g)
         rows = _rows(points, directions, g)
         whole = _spectrum(points[0], points[-1], max_bytes, directions, g)
-        a, b = _trunk(points)
-        trunk = None
-        if b - a > 1 and (a, b) != (0, len(points) - 1):
+        (a, b), trunk = _trunk(points), None
+        if b - a > 1 and 2 * (b - a) > len(points) - 3 and (a, b) != (0, len(points) - 1):
             trunk = _spectrum(points[a], points[b], max_bytes, directions, g)
-    inner = rows[a + 1 : b + 1] if b > a else rows[1:]
-    worst = max(inner, key=departure, default=None)
-    said = findings(model, trunk or whole, inner, rows)
+    part = rows if trunk is None else rows[a : b + 1]
+    worst = max(part[1:], key=departure, default=None)
+    said = findings(model, trunk or whole, part, rows)
     return Diagnosis(whole, trunk, rows, worst and worst.name, said)
 
 
@@ -141,7 +140,7 @@ def _rows(points, directions, g):
         inner = torch.autograd.grad(y, [p.value for p in points[:-1]], u, retain_graph=True)
         gradients += [float((t.double() ** 2).sum()) / len(y) for t in (*inner, u)]
     rows = []
-    for i, p in enumerate(points):
+    for i, (p, operations) in enumerate(zip(points, _stages.operations(points), strict=True)):
         t = p.value.detach().double()
         square, b = float((t**2).mean()), len(t)
         shared = float((t.mean(0) ** 2).mean() / square) if b > 1 and square > 0 else NAN
@@ -150,7 +149,7 @@ def _rows(points, directions, g):
         if i:
             own = _stages.Products(p.value, points[i - 1].value).moments(directions, g)
         norm = (gradients[i] / directions) ** 0.5
-        rows.append(Stage(p.name, p.size, square**0.5, shared, *own, float(norm)))
+        rows.append(Stage(p.name, p.size, square**0.5, shared, *own, float(norm), operations))
     return rows
 
 
@@ -168,7 +167,8 @@ def _spectrum(start, end, max_bytes, directions, g):
     rms, tiny = mean.sqrt()[:, None], torch.finfo(torch.float64).tiny
     scaled = s / rms.clamp(min=tiny)
     spread = max(float((scaled**4).mean()) - 1, 0.0) if mean.min() > 0 else NAN
-    condition = torch.where(s[:, -1] > 0, s[:, 0] / s[:, -1], torch.inf).median()
+    noise = s[:, 0] * s.shape[1] * torch.finfo(end.value.dtype).eps
+    condition = torch.where(s[:, -1] > noise, s[:, 0] / s[:, -1], torch.inf).median()
     top, dead = float(s[:, 0].mean()), float((scaled < 1e-3).double().mean())
     return Spectrum(
         name, (n_out, n_in), values, float(mean.mean()), spread, top, float(condition), dead

@@ -6,6 +6,7 @@ of the model is the product of those from stage to stage.
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -94,6 +95,26 @@ def chain(x, y, seen, g: torch.Generator) -> list[Point]:
         if part is not None and (part - total).norm() <= 1e-3 * total.norm():
             points.append(Point(name, t))
     return [*points, Point(last, y)]
+
+
+def operations(points: list[Point]) -> list[Counter]:
+    """For each point, how often each operation occurs between the point before and it.
+
+    >>> x = torch.ones(1, 2, requires_grad=True)
+    >>> operations([Point("x", x), Point("y", nn.Linear(2, 2)(x).relu())])[1]["Relu"]
+    1
+    """
+    seen, out = {None}, []
+    for point in points:
+        found, stack = Counter(), [point.value.grad_fn]
+        while stack:
+            node = stack.pop()
+            if node not in seen:
+                seen.add(node)
+                found[node.name().split("Backward")[0]] += 1
+                stack += [before for before, _ in node.next_functions]
+        out.append(found)
+    return out
 
 
 def randn_like(t, g):

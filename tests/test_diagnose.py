@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from isolib import _stages, spectra
+from isolib._findings import free_spread
 from isolib.networks import MLP, ConvNet, ResidualMLP
 from isolib.spectra import diagnose
 
@@ -61,7 +62,7 @@ def test_the_spectrum_of_a_linear_layer():
     assert np.isclose(d.whole.mean, squares.mean())
     assert np.isclose(d.whole.spread, squares.var() / squares.mean() ** 2)
     assert np.isclose(d.whole.condition, 3e5) and np.isclose(d.whole.dead, 0.2)
-    assert d.whole.s_max == pytest.approx(3) and d.trunk is None and d.core is d.whole
+    assert d.whole.s_max == pytest.approx(3) and d.trunk is None
 
 
 @pytest.mark.parametrize("kind", [MLP, ResidualMLP])
@@ -198,12 +199,102 @@ def test_a_shared_direction_is_told_from_spread():
     for block in blocks:
         nn.init.normal_(block.w.weight, std=0.1)
     d = diagnose(nn.Sequential(*blocks), draw(2, 100))
-    assert said(d, "agree on a direction") and said(d, "stands apart")
+    assert said(d, "not free of each other") and said(d, "times the next")
     gaussian = [nn.Linear(200, 200, bias=False) for _ in range(10)]
     for layer in gaussian:
         nn.init.normal_(layer.weight, std=200**-0.5)
     d = diagnose(nn.Sequential(*gaussian), draw(2, 200))
-    assert not said(d, "agree") and said(d, "a stage. Change: orthogonal")
+    assert not said(d, "not free") and said(d, "squared. Change: orthogonal")
+
+
+def test_a_chain_of_linear_layers_and_activations_is_counted_by_its_matrices():
+    """20 ReLU layers that keep 0.288 each, spelt flat: 40 stages, 20 factors, an exact cure."""
+    torch.manual_seed(0)
+    flat = [f for _ in range(20) for f in (nn.Linear(50, 50, bias=False), nn.ReLU())]
+    for layer in flat[::2]:
+        nn.init.normal_(layer.weight, std=(2 * 0.288 / 50) ** 0.5)
+    x, flat = draw(2, 50), nn.Sequential(*flat)
+    d = diagnose(flat, x)
+    assert len(d.stages) == 41 and said(d, "for each of 20 weight matrices")
+    factor = float(re.search(r"by about ([\d.]+) \(exact", " ".join(d.findings))[1])
+    with torch.no_grad():
+        for p in flat.parameters():
+            p *= factor
+    assert diagnose(flat, x).whole.mean == pytest.approx(1, rel=0.2)  # 1.87 has three digits
+    smooth = diagnose(nn.Sequential(orthogonal(8, 0.5), nn.GELU(), orthogonal(8, 0.5)), x[:, :24])
+    assert said(smooth, "for each of 16 weight matrices") and said(smooth, "a first guess")
+
+
+def test_the_spread_of_free_rectangular_factors():
+    """Orthogonal 100 → 30 → 100: stages without spread, and a whole of spread 100/30 − 1."""
+    torch.manual_seed(0)
+    narrow = nn.Sequential(nn.Linear(100, 30), nn.Linear(30, 100))
+    gaussian = diagnose(narrow, draw(2, 100), directions=64)
+    predicted = free_spread([100, 30, 100], [s.spread for s in gaussian.stages[1:]])
+    assert gaussian.whole.spread == pytest.approx(predicted, rel=0.1)  # one draw, k = 30
+    for layer in narrow:
+        nn.init.orthogonal_(layer.weight)
+    d = diagnose(narrow, draw(2, 100))
+    assert d.whole.spread == pytest.approx(100 / 30 - 1, rel=1e-4)
+    assert d.whole.condition == np.inf and "below rounding" in str(d.whole)
+    for found in (gaussian, d):
+        assert said(found, "the sizes alone make 2.3") and said(found, "'0' has only 30 numbers")
+        assert not said(found, "not free") and not said(found, "branches")
+
+
+def test_widths_that_alternate_without_skips():
+    torch.manual_seed(0)
+    parts = [(nn.Linear(a, b), nn.ReLU()) for _ in range(6) for a, b in ((64, 256), (256, 64))]
+    for layer, _ in parts:
+        nn.init.kaiming_normal_(layer.weight)
+    d = diagnose(nn.Sequential(*[f for pair in parts for f in pair]), draw(3, 64))
+    assert said(d, "are spread") and not said(d, "branches") and not said(d, "not free")
+    sizes, spreads = [s.size for s in d.stages], [s.spread for s in d.stages[1:]]
+    # 24 factors at n = 64, one draw
+    assert d.whole.spread == pytest.approx(free_spread(sizes, spreads), rel=0.4)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_tied_weights_are_not_free_and_no_mean_is_blamed_for_it(tied):
+    class Tied(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return x + 0.2 * torch.tanh(self.layer(x))
+
+    torch.manual_seed(0)
+    layers = [nn.Linear(64, 64, bias=False) for _ in range(20)]
+    for layer in layers:
+        nn.init.normal_(layer.weight, std=1 / 8)
+    blocks = nn.Sequential(*[Tied(layers[0] if tied else layer) for layer in layers])
+    d = diagnose(blocks, 0.1 * draw(2, 64))
+    assert said(d, "not free of each other") == said(d, "or shared weights") == tied
+
+
+def test_a_recurrent_layer_gets_no_factor():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.out = nn.LSTM(32, 64, 2, batch_first=True), nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.out(self.rnn(x)[0][:, -1])
+
+    d = diagnose(Last(), draw(3, 8, 32))
+    assert d.whole.mean < 0.1 and said(d, "The mean of s² is")
+    assert not any(said(d, words) for words in ("multiply", "branches", "orthogonal", "vanishes"))
+
+
+def test_what_a_layer_norm_takes_is_not_a_finding():
+    torch.manual_seed(0)
+    model = nn.Sequential(*[Residual(0.2) for _ in range(5)], nn.LayerNorm(WIDTH))
+    d = diagnose(model, draw(3, WIDTH))
+    assert d.whole.dead == pytest.approx(2 / WIDTH) and d.whole.condition == np.inf
+    assert not said(d, "do not pass") and not said(d, "orthogonal")
+    one = diagnose(nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.LayerNorm(WIDTH)), draw(1, WIDTH))
+    assert one.whole.condition == np.inf and "–" in repr(one) and "nan" not in repr(one)
 
 
 def test_dead_directions_and_inputs_alike():
@@ -211,7 +302,7 @@ def test_dead_directions_and_inputs_alike():
     assert np.isclose(diagnose(narrow, draw(1, 20)).whole.dead, 0.75)
     torch.manual_seed(0)
     ordered = nn.Sequential(*[nn.Sequential(nn.Linear(50, 50), nn.Tanh()) for _ in range(20)])
-    assert said(diagnose(ordered, draw(4, 50)), "All inputs have become alike")
+    assert said(diagnose(ordered, draw(4, 50)), "The inputs have become alike")
 
 
 def test_batch_normalisation_before_its_first_batch():

@@ -129,7 +129,7 @@ def free_spread(sizes, spreads):
     With P = tr A²/(tr A)² for A = JᵀJ, P of the product is the sum of those of the factors less
     1/n for every size in between; in a chain of one size the spreads add.
 
-    >>> free_spread([9, 9, 9], [1.0, 0.5]), round(free_spread([100, 30, 100], [0, 0]), 2)
+    >>> round(free_spread([9, 9, 9], [1, 0.5]), 2), round(free_spread([100, 30, 100], [0, 0]), 2)
     (1.5, 2.33)
     """
     n = np.array(sizes, dtype=float)

@@ -77,7 +77,13 @@ def command(refused: int | None = None) -> list[str]:
     for name, value in environment().items():
         out += ["--setenv", name, value]
     out += ["--setenv", "PYTHONPATH", "/grader", "--hostname", "sandbox"]
-    made = {Path("/")}
+    out += ["--proc", "/proc", "--dev", "/dev"]
+    # before the binds: Python or the repository may themselves lie under one of these
+    for folder, size in (("/tmp", 256 << 20), ("/home/student", 64 << 20), ("/dev/shm", 64 << 20)):
+        limit = ["--size", str(size)] if version() >= (0, 7) else []
+        out += ["--perms", "0755", "--dir", "/home"] if folder.startswith("/home") else []
+        out += ["--perms", "1777", *limit, "--tmpfs", folder]
+    made = {Path("/"), Path("/tmp"), Path("/home"), Path("/home/student")}
     for outside, inside in binds():
         for folder in reversed(Path(inside).parents):  # bwrap would make them for root alone
             if folder not in made:
@@ -87,10 +93,6 @@ def command(refused: int | None = None) -> list[str]:
             out += ["--symlink", os.readlink(outside), inside]
         else:
             out += ["--ro-bind", outside, inside]
-    out += ["--proc", "/proc", "--dev", "/dev"]
-    for folder, size in (("/tmp", 256 << 20), ("/home/student", 64 << 20), ("/dev/shm", 64 << 20)):
-        limit = ["--size", str(size)] if version() >= (0, 7) else []
-        out += ["--perms", "1777", *limit, "--tmpfs", folder]
     return out + ["--remount-ro", "/", "--chdir", "/tmp"]
 
 

@@ -17,7 +17,10 @@ from coursework.session import AnswerError, Code, Session, usable
 from coursework.variant import Variants
 from isolib import exercises
 
-sandboxed = pytest.mark.skipif(not bubblewrap.available(), reason="bubblewrap is not here")
+# in CI nothing is skipped: a sandbox that has stopped working must be seen
+sandboxed = pytest.mark.skipif(
+    not bubblewrap.available() and not os.environ.get("CI"), reason="bubblewrap is not here"
+)
 
 
 # ---- points without the work ----------------------------------------------------------------
@@ -50,7 +53,8 @@ LAZY = {
 }
 
 
-@pytest.mark.filterwarnings("ignore")
+# lazy answers are zeros and the like: a check that divides by them may warn, as long as it refuses
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("key", ["demo", *source.known()])
 def test_no_point_is_earned_without_the_work(key):
     assignment = classroom.demo() if key == "demo" else source.load(key)

@@ -102,7 +102,9 @@ def effective_cumulant(
     return c
 
 
-def cumulant_sigma_w2(activation, depth: int, c: float, *, mean_square: float = 1.0) -> float:
+def cumulant_sigma_w2(
+    activation, depth: int, c: float, *, mean_square: float = 1.0, q1: float | None = None
+) -> float:
     """The smallest σ_w² at which a residual network (a = 1, σ_b = 0) has the effective cumulant c.
 
     Args:
@@ -110,6 +112,7 @@ def cumulant_sigma_w2(activation, depth: int, c: float, *, mean_square: float = 
         c: the wanted cumulant, positive.
         mean_square: ⟨x⁰²⟩ of the input, whose mean over neurons is taken to be 0, as it is behind
             a random input layer; q^1 = σ_w² ⟨x⁰²⟩/L.
+        q1: q^1, where that is to be held instead of ⟨x⁰²⟩.
 
     Raises:
         ValueError: an argument out of range, a slope beyond 4, or a c that no σ_w² below 2¹⁵ c
@@ -120,10 +123,10 @@ def cumulant_sigma_w2(activation, depth: int, c: float, *, mean_square: float = 
         1.0
     """
     c, square = positive("c", c), positive("mean_square", mean_square)
-    depth = positive_int("depth", depth)
+    depth, q1 = positive_int("depth", depth), None if q1 is None else positive("q1", q1)
 
     def above(w):
-        return effective_cumulant(activation, depth, w, q1=w * square / depth) - c
+        return effective_cumulant(activation, depth, w, q1=q1 or w * square / depth) - c
 
     top = c / 16
     for _ in range(20):

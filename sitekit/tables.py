@@ -20,13 +20,14 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
+_TOC = yaml.safe_load((Path(__file__).parents[1] / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = tuple(
-    """why-isometry random-matrices free-addition free-multiplication signal-propagation
-    jacobian-spectra spectral-universality linear-dynamics training-deep-networks convolutions
-    residual-signal residual-isometry residual-training soft-orthogonality stiefel
-    recurrent-networks in-practice outlook""".split()
+    Path(chapter["file"]).name
+    for part in _TOC["parts"]
+    if "numbered" in part
+    for chapter in part["chapters"]
 )
-"""Slugs in reading order: a chapter's number is its place here, from 1."""
+"""Slugs in reading order, from `_toc.yml`: a chapter's number is its place here, from 1."""
 
 NOT_MEASURED = "not yet measured"
 MEASURED = ("reproduced", "partly", "not reproduced", "source in error", "not yet at paper scale")

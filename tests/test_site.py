@@ -9,6 +9,7 @@ import re
 import statistics
 from dataclasses import dataclass, field
 from functools import cache
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -151,6 +152,23 @@ def test_pages_are_light(html, pages):
     for name, size in sorted(sizes.items(), key=lambda item: -item[1])[:3]:
         print(f"{name}: {size / 1e6:.2f} MB of its own")
     assert max(sizes.values()) <= PAGE_BYTES, sizes
+
+
+def test_what_a_page_costs_is_listed(html, pages):
+    text = (html / "book" / "how-to-use.html").read_text(encoding="utf-8")
+    rows = re.findall(r"<tr.*?</tr>", text, flags=re.S)
+    cells = [
+        [unescape(re.sub("<[^>]+>", "", c)).strip() for c in re.findall(r"<td.*?</td>", r, re.S)]
+        for r in rows
+    ]
+    costs = {c[0]: c[1:] for c in cells if len(c) == 5}
+    for name in chapters(pages):
+        number = tables.CHAPTERS.index(Path(name).stem) + 1
+        (row,) = [v for title, v in costs.items() if title.startswith(f"{number} · ")]
+        assert float(row[0]) >= 0
+        assert abs(float(row[1]) - own_bytes(html, name, pages[name]) / 1000) <= 1, name
+        stored = "results.load(" in (ROOT / name.replace(".html", ".md")).read_text("utf-8")
+        assert (row[2] != "–") == stored == (row[3] != "–")
 
 
 def test_each_chapter_offers_its_notebook(html, pages):

@@ -1,8 +1,9 @@
 """Chapter 17: three models of a reader, trained before and after a diagnosis, on digits.
 
 A plain convolutional network, a residual one and a transformer encoder, written as the page writes
-them (a test compares the two). Every variant first tries all rates with one seed that is not used
-again, takes the one of lowest training loss, and is run with all seeds.
+them (a test compares the two); the first also with Gaussian kernels of the designed variance, to
+tell the scale of a gradient from its spread. Every variant first tries all rates with one seed that
+is not used again, takes the one of lowest training loss, and is run with all seeds.
 """
 
 from __future__ import annotations
@@ -38,11 +39,20 @@ class PlainCNN(nn.Module):
         return self.readout(x.mean((2, 3)))
 
 
-def delta_orthogonal(model, design, x):
-    """The design's σ_w², σ_b² in every layer; the first one scaled so that q is met at once."""
+def initialise(model, design, x, kernels="delta", border=1.0):
+    """The design's σ_w², σ_b² in every layer; the first one scaled so that q is met at once.
+
+    Kernels are delta-orthogonal or Gaussian. A border of zeros leaves a Gaussian kernel only a
+    share of its weight; `border` is that share where the variance is to make good for it.
+    """
     for conv, _ in model.layers:
-        nn.init.zeros_(conv.weight)
-        nn.init.orthogonal_(conv.weight[:, :, 1, 1].detach(), gain=design.sigma_w2**0.5)
+        if kernels == "delta":
+            nn.init.zeros_(conv.weight)
+            nn.init.orthogonal_(conv.weight[:, :, 1, 1].detach(), gain=design.sigma_w2**0.5)
+        else:
+            nn.init.normal_(
+                conv.weight, std=(design.sigma_w2 / border / conv.weight[0].numel()) ** 0.5
+            )
         nn.init.normal_(conv.bias, std=design.sigma_b2**0.5)
     with torch.no_grad():
         wanted = (design.q - design.sigma_b2) / design.sigma_w2
@@ -137,8 +147,8 @@ def build(kind: str, variant: str, n: dict, seed: int, x):
     small = n["resnet"] ** -0.5
     if kind == "cnn":
         net = PlainCNN(n["cnn"])
-        if variant == "designed":
-            delta_orthogonal(net, spectra.design("tanh", n["cnn"]), x)
+        if variant != "default":
+            initialise(net, spectra.design("tanh", n["cnn"]), x, *KERNELS[variant])
         return net
     if kind == "resnet":
         options = {"unscaled": {}, "scaled": dict(alpha=small), "normed": dict(norm=True),
@@ -150,15 +160,19 @@ def build(kind: str, variant: str, n: dict, seed: int, x):
     return Encoder(n["encoder"], **options[variant])
 
 
+BORDER = (22 / 24) ** 2  # the share of a 3 × 3 kernel on the 8 × 8 grid, on the average
+KERNELS = {
+    "designed": ("delta",), "gaussian": ("gaussian",), "gaussian, border": ("gaussian", BORDER)
+}  # fmt: skip
 VARIANTS = {
-    "cnn": ["default", "designed"],
+    "cnn": ["default", "designed", "gaussian", "gaussian, border"],
     "resnet": ["unscaled", "scaled", "skipinit", "normed"],
     "encoder": ["post", "pre", "post scaled", "pre scaled"],
 }
 RATES = {
-    "cnn": [0.01, 0.03, 0.1],
-    "resnet": [0.003, 0.01, 0.03],
-    "encoder": [0.0003, 0.001, 0.003],
+    "cnn": [0.003, 0.01, 0.03, 0.1],
+    "resnet": [0.001, 0.003, 0.01, 0.03],
+    "encoder": [0.0003, 0.001, 0.003, 0.01],
 }
 
 

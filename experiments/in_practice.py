@@ -1,8 +1,8 @@
 """Chapter 17: three models of a reader, trained before and after a diagnosis, on digits.
 
 A plain convolutional network, a residual one and a transformer encoder, written as the page writes
-them (a test compares the two); the first also with Gaussian kernels of the designed variance, to
-tell the scale of a gradient from its spread. Every variant first tries all rates with one seed that
+them (a test compares the two); the first also with Gaussian kernels of the designed variance, so
+that scale and spread can be told apart. Every variant first tries all rates with one seed that
 is not used again, takes the one of lowest training loss, and is run with all seeds.
 """
 

@@ -78,11 +78,11 @@ ANSWERS = {
         ],
     ),
     "convolutions/2": (
-        [lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3],
+        [lambda n: np.sin(5 * np.pi / n) / (5 * np.sin(np.pi / n))],
         [
-            (lambda n: ((1 + 2 * np.cos(2 * np.pi / n)) / 3) ** 2, "one direction only"),
-            (lambda n: (1 + 2 * np.cos(1 / n)) / 3, "is 2π/n."),
-            (lambda n: (1 + 2 * np.cos(np.pi / n)) / 3, "not π/n"),
+            (lambda n: (np.sin(5 * np.pi / n) / (5 * np.sin(np.pi / n))) ** 2, "one direction"),
+            (lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3, "value for 3 × 3"),
+            (lambda n: np.sin(2.5 * np.pi / n) / (5 * np.sin(np.pi / n / 2)), "not π/n"),
         ],
     ),
     "convolutions/4": (

@@ -231,6 +231,13 @@ def test_bibliography_keys_are_unique():
     assert sorted(set(keys)) == sorted(keys)
 
 
+def test_every_work_is_cited():
+    text = "".join(path.read_text("utf-8") for path in sorted(BOOK.rglob("*.md")))
+    text += "".join((BOOK / name).read_text("utf-8") for name in ("ledger.yml", "errata.yml"))
+    unused = [key for key in bibliography() if not re.search(rf"\b{key}\b", text)]
+    assert not unused, unused
+
+
 # ---- names ----------------------------------------------------------------------------------
 NAME = re.compile(r"`((?:isolib\.)[A-Za-z_][\w.]*)`")
 PLAIN = {path.stem for path in (ROOT / "isolib").glob("[a-z]*.py")} | {"laws"}

@@ -58,5 +58,5 @@ def build(assignment: Assignment, out: Path, students: int = 2, say=print) -> li
         (out / name).write_bytes(data)
         say(f"{out / name}  ({len(data) / 1024:.0f} kB)")
     if not repository:
-        say("No address of a repository is known: the first cell will stop where isolib is missing.")
+        say("No repository address is known: the first cell will stop where isolib is missing.")
     return [out / name for name in files]

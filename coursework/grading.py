@@ -79,7 +79,7 @@ def grade(
     if held.declared and held.declared.casefold() != drawn.strip().casefold():
         out["status"] = "look" if stopped else "other id"
         notes.insert(0, f"the notebook says STUDENT = {held.declared!r}")
-    elif not held.declared and assignment.questions:  # its author worked with the numbers of nobody
+    elif not held.declared and assignment.questions:  # whose numbers were these?
         out["status"] = "look" if stopped else "other id"
         notes.insert(0, "the notebook names no STUDENT")
     out["note"] = clean("; ".join([*held.notes, *notes]), 3000)

@@ -206,9 +206,8 @@ def _exponential_unit(name, scale, alpha):
 
     def slope(x):
         m = _m(x)
-        return scale * m.where(
-            x > 0, m.ones_like(x), alpha * m.exp(m.where(x > 0, m.zeros_like(x), x))
-        )
+        low = m.where(x > 0, m.zeros_like(x), x)
+        return scale * m.where(x > 0, m.ones_like(x), alpha * m.exp(low))
 
     return Activation(name, phi, slope, (0,))
 

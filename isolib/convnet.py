@@ -10,7 +10,7 @@ from torch.nn.functional import conv2d, linear, pad
 
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int
-from isolib.networks import generator, initial_weights
+from isolib.networks import generator, initial_weights, normal_parameters
 
 __all__ = ["ConvNet", "initial_kernels"]
 
@@ -119,11 +119,7 @@ class ConvNet(nn.Module):
             raise ValueError(f"inputs must be (channels, height, width) or None, got {inputs!r}")
         self.inputs = inputs and tuple(positive_int("inputs", n) for n in inputs)
         g, c, k = generator(seed), self.channels, self.kernel
-
-        def normal(variance, *shape):
-            z = torch.randn(*shape, generator=g) * math.sqrt(variance)
-            return nn.Parameter(z.to(dtype=dtype, device=device))
-
+        normal = normal_parameters(g, dtype, device)
         kernels = initial_kernels(weights, depth, c, k, variance=sigma_w2, seed=g, dtype=dtype)
         self.weight = nn.Parameter(kernels.to(device))
         self.bias = normal(self.sigma_b2, depth, c)

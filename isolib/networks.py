@@ -25,6 +25,21 @@ def generator(seed: int | torch.Generator | None) -> torch.Generator:
     return torch.Generator().manual_seed(int(seed))
 
 
+def normal_parameters(g: torch.Generator, dtype: torch.dtype, device):
+    """normal(variance, *shape), which draws independent Gaussian parameters with `g`.
+
+    Raises `ValueError` unless dtype is a floating-point one.
+    """
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f"dtype must be a floating-point torch.dtype, got {dtype!r}")
+
+    def normal(variance, *shape):
+        z = torch.randn(*shape, generator=g) * math.sqrt(variance)
+        return nn.Parameter(z.to(dtype=dtype, device=device))
+
+    return normal
+
+
 def initial_weights(
     kind: str,
     count: int,
@@ -123,14 +138,8 @@ class MLP(nn.Module):
         self.weights = one_of("weights", weights, ("orthogonal", "gaussian"))
         self.inputs = self.width if inputs is None else positive_int("inputs", inputs)
         self.outputs = self.width if outputs is None else positive_int("outputs", outputs)
-        if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-            raise ValueError(f"dtype must be a floating-point torch.dtype, got {dtype!r}")
         g = generator(seed)
-
-        def normal(variance, *shape):
-            z = torch.randn(*shape, generator=g) * math.sqrt(variance)
-            return nn.Parameter(z.to(dtype=dtype, device=device))
-
+        normal = normal_parameters(g, dtype, device)
         self.weight = nn.Parameter(
             initial_weights(
                 weights, self.depth, self.width,

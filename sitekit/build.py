@@ -1,6 +1,7 @@
 """`python -m sitekit.build`: the whole book into _build/html, every warning an error.
 
 With --notebooks: then copy the notebooks that were written beside the pages to notebooks/.
+With pages, such as book/training/stiefel: these alone, into _build/draft/html, in seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
 from jupyter_book.sphinx import build_sphinx
 
 from sitekit import pdf
@@ -40,6 +42,35 @@ def build(out: Path, **overrides) -> bool:
     return status == 0
 
 
+def draft(pages: list[str], out: Path = OUT / "draft") -> bool:
+    """Some pages alone, with their numbers; links to the pages that are not there stay words.
+
+    Raises `SystemExit` where a page is no file or stands in no part of _toc.yml.
+    """
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    pages = [page.removesuffix(".md") for page in pages]
+    known = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    for page in pages:
+        if not (ROOT / f"{page}.md").is_file():
+            near = [name for name in known if Path(name).name == Path(page).name]
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SystemExit(f"there is no file {page}.md in {ROOT.name}{hint}")
+        if page not in known:
+            raise SystemExit(f"{page} is in no part of _toc.yml: add a line '- file: {page}'")
+    for part in toc["parts"]:
+        wanted = {*pages, "book/back-matter/bibliography"}  # where citations lead
+        part["chapters"] = [one for one in part["chapters"] if one["file"] in wanted]
+    toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "_toc.yml").write_text(yaml.safe_dump(toc, allow_unicode=True), encoding="utf-8")
+    good = build(
+        out, external_toc_path=str(out / "_toc.yml"), nitpicky=False, suppress_warnings=["ref"]
+    )
+    for page in pages if good else []:
+        print(f"open {out / 'html' / page}.html")
+    return good
+
+
 def quiet_kernels() -> None:
     """Kernels of this build say nothing below an error: a loopback port is no news here."""
     profile = OUT / "ipython" / "profile_default"
@@ -62,6 +93,7 @@ def landing(html: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--notebooks", action="store_true", help="then update notebooks/")
+    parser.add_argument("pages", nargs="*", help="these pages alone, as book/training/stiefel")
     options = parser.parse_args()
     os.environ["ISOLIB_STATIC"] = "1"  # explorers write their static part only
     # the pages' matrices are small: one thread is as fast, and does not stall on a busy machine
@@ -70,11 +102,11 @@ def main() -> int:
     os.environ.setdefault("PYTHONWARNINGS", "ignore::DeprecationWarning")  # of the tools, not ours
     quiet_kernels()
     started = time.perf_counter()
-    good = build(OUT)
-    if good:
+    good = draft(options.pages) if options.pages else build(OUT)
+    if good and not options.pages:
         landing(OUT / "html")
         pdf.main()
-    if good and options.notebooks:
+    if good and options.notebooks and not options.pages:
         target = ROOT / "notebooks"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(OUT / "html" / "notebooks", target)

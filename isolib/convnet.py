@@ -11,6 +11,7 @@ from torch.nn.functional import conv2d, linear, pad
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int
 from isolib.networks import generator, initial_weights, normal_parameters
+from isolib.stiefel import _q_factor
 
 __all__ = ["ConvNet", "initial_kernels"]
 
@@ -50,9 +51,7 @@ def initial_kernels(
     if kind == "gaussian":
         z *= math.sqrt(variance / (c * k * k))
     else:
-        q, r = torch.linalg.qr(z)  # its sign is fixed as in `initial_weights`
-        signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(dtype)
-        z = q * (signs.unsqueeze(-2) * math.sqrt(variance))
+        z = _q_factor(z)[0] * math.sqrt(variance)  # its sign is fixed as in `initial_weights`
     return z.mT.reshape(count, c, c, k, k).contiguous()
 
 

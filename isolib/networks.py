@@ -9,6 +9,7 @@ from torch import nn
 
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int
+from isolib.stiefel import _q_factor
 
 __all__ = ["MLP", "ConvNet", "RNN", "ResidualConvNet", "ResidualMLP",  # noqa: F822 (see below)
            "initial_weights"]  # fmt: skip
@@ -72,10 +73,8 @@ def initial_weights(
     g = torch.randn(count, n, n, generator=generator(seed), dtype=work).to(device)
     if kind == "gaussian":
         return g.mul_(math.sqrt(variance / n)).to(dtype)
-    q, r = torch.linalg.qr(g)
     # QR leaves the sign of each column to LAPACK; with diag R > 0 the factor is unique, hence Haar
-    signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(work)
-    return q.mul_(signs.unsqueeze(-2) * math.sqrt(variance)).to(dtype)
+    return _q_factor(g)[0].mul_(math.sqrt(variance)).to(dtype)
 
 
 class MLP(nn.Module):

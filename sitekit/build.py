@@ -18,7 +18,7 @@ from jupyter_book.sphinx import build_sphinx
 
 from sitekit import pdf
 from sitekit.pdf import OUT
-from sitekit.repository import ROOT
+from sitekit.repository import ROOT, contents
 
 
 def build(out: Path, **overrides) -> bool:
@@ -47,7 +47,7 @@ def draft(pages: list[str], out: Path = OUT / "draft") -> bool:
 
     Raises `SystemExit` where a page is no file or stands in no part of _toc.yml.
     """
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    toc = contents()
     pages = [page.removesuffix(".md") for page in pages]
     known = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
     for page in pages:

@@ -21,10 +21,11 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-_TOC = yaml.safe_load((Path(__file__).parents[1] / "_toc.yml").read_text(encoding="utf-8"))
+from sitekit.repository import contents
+
 CHAPTERS = tuple(
     Path(chapter["file"]).name
-    for part in _TOC["parts"]
+    for part in contents()["parts"]
     if "numbered" in part
     for chapter in part["chapters"]
 )

@@ -591,7 +591,5 @@ def test_a_draft_of_one_page(tmp_path):
     ],
 )
 def test_a_draft_says_what_is_missing(page, words, tmp_path):
-    from sitekit import build
-
     with pytest.raises(SystemExit, match=words):
         build.draft([page], tmp_path)

@@ -39,9 +39,13 @@ def _leaky_relu(alpha=0.05):
 
 
 def _hard_tanh():
+    def phi(x):  # not clip: its derivative at the kinks depends on torch's version
+        one = _m(x).ones_like(x)
+        return _m(x).where(x > 1, one, _m(x).where(x < -1, -one, x))
+
     return Activation(
         "hard_tanh",
-        lambda x: _m(x).clip(x, -1, 1),
+        phi,
         lambda x: _m(x).where(abs(x) <= 1, _m(x).ones_like(x), 0),
         (-1, 1),
     )
@@ -74,11 +78,13 @@ def _exponential_unit(name, scale, alpha):
 
     def phi(x):
         m = _m(x)
-        return scale * m.where(x > 0, x, alpha * m.expm1(m.clip(x, None, 0)))
+        return scale * m.where(x > 0, x, alpha * m.expm1(m.where(x > 0, m.zeros_like(x), x)))
 
     def slope(x):
         m = _m(x)
-        return scale * m.where(x > 0, m.ones_like(x), alpha * m.exp(m.clip(x, None, 0)))
+        return scale * m.where(
+            x > 0, m.ones_like(x), alpha * m.exp(m.where(x > 0, m.zeros_like(x), x))
+        )
 
     return Activation(name, phi, slope, (0,))
 

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from isolib import _stages
 from isolib._check import positive_int
 from isolib._findings import NAN, Diagnosis, Spectrum, Stage, departure, findings
-from isolib.spectra import GIB, _eval_mode, _inputs
+from isolib.spectra import GIB, _eval_mode, _inputs, _one_each
 
 
 def diagnose(
@@ -114,16 +114,10 @@ def _forward(model, x, stages):
             raise ValueError(
                 f"the model could not be applied to x of shape {tuple(x.shape)}: {error}"
             ) from error
-    if not isinstance(y, torch.Tensor):
-        raise ValueError(f"the model must return one tensor, got {type(y).__name__}")
+    _one_each(y, x)
     for name, t in [*seen, ("the model", y)]:
         if not torch.isfinite(t).all():
             raise ValueError(f"the output of {name!r} is not finite, at finite x and weights")
-    if y.ndim == 0 or len(y) != len(x):
-        raise ValueError(
-            "the model must map a batch to a batch: "
-            f"an input of shape {tuple(x.shape)} gave {tuple(y.shape)}"
-        )
     if not y.requires_grad or torch.autograd.grad(y.sum(), x, retain_graph=True,
                                                   allow_unused=True)[0] is None:  # fmt: skip
         raise ValueError("the output does not depend on x by differentiable operations")

@@ -164,9 +164,21 @@ def _eval_mode(model):
             m.training = training
 
 
+def _one_each(y, x):
+    """Refuse an output y that is no tensor with a row for each row of x."""
+    import torch
+
+    if not isinstance(y, torch.Tensor):
+        raise ValueError(f"the model must return one tensor, got {type(y).__name__}")
+    if y.ndim == 0 or len(y) != len(x):
+        raise ValueError(
+            "the model must map a batch to a batch: "
+            f"an input of shape {tuple(x.shape)} gave {tuple(y.shape)}"
+        )
+
+
 def _shape(model, x):
     """(out, in, whether the model brings its own Jacobian)."""
-    import torch
 
     if callable(getattr(model, "jacobian", None)):
         n = getattr(model, "width", None)
@@ -174,13 +186,7 @@ def _shape(model, x):
             n = model.hidden(x[:1])[-1][0].numel()
         return (*((n, n) if n else model.jacobian(x[:1]).shape[1:]), True)
     y = model(x[:1])
-    if not isinstance(y, torch.Tensor):
-        raise ValueError(f"the model must return one tensor, got {type(y).__name__}")
-    if y.ndim == 0 or len(y) != 1:
-        raise ValueError(
-            "the model must map a batch to a batch: "
-            f"an input of shape {tuple(x[:1].shape)} gave {tuple(y.shape)}"
-        )
+    _one_each(y, x[:1])
     return y.numel(), x[0].numel(), False
 
 

@@ -52,16 +52,23 @@ def sized(tag: str, path: Path | None) -> str:
 
 
 def lines_of_output(text: str) -> str:
-    """Sentences among printed lines may wrap; whatever stands in columns may not.
+    """Sentences among printed lines may wrap; rows may not, told by gaps or by equal lengths.
 
     >>> lines_of_output("a  1.0" + chr(10) + "one two " * 8).count("sentence")
     1
+    >>> lines_of_output(("one two " * 8 + chr(10)) * 3).count("sentence")
+    0
     """
+    lines = text.splitlines(keepends=True)
+    plain = [unescape(line).rstrip() for line in lines]
     out = []
-    for line in text.splitlines(keepends=True):
-        plain = unescape(line).strip()
-        sentence = len(plain) > SHORT and not re.search(r"\S\s{2,}\S", plain)
-        out.append(f'<span class="sentence">{line}</span>' if sentence else line)
+    for i, line in enumerate(lines):
+        beside = (plain[j] for j in (i - 1, i + 1) if 0 <= j < len(lines))
+        row = re.search(r"\S {2,}\S", plain[i]) or any(
+            abs(len(plain[i]) - len(other)) <= 2 for other in beside
+        )
+        wraps = len(plain[i]) > SHORT and not row
+        out.append(f'<span class="sentence">{line}</span>' if wraps else line)
     return "".join(out)
 
 

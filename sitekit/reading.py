@@ -61,15 +61,18 @@ def lines_of_output(text: str) -> str:
     """
     lines = text.splitlines(keepends=True)
     plain = [unescape(line).rstrip() for line in lines]
-    out = []
-    for i, line in enumerate(lines):
-        beside = (plain[j] for j in (i - 1, i + 1) if 0 <= j < len(lines))
-        row = re.search(r"\S {2,}\S", plain[i]) or any(
-            abs(len(plain[i]) - len(other)) <= 2 for other in beside
-        )
-        wraps = len(plain[i]) > SHORT and not row
-        out.append(f'<span class="sentence">{line}</span>' if wraps else line)
-    return "".join(out)
+    size = [len(line) for line in plain]
+    near = [abs(a - b) <= 2 for a, b in zip(size, size[1:], strict=False)]
+    row = [
+        bool(re.search(r"\S {2,}\S", line)) or any(near[max(i - 1, 0) : i + 1])
+        for i, line in enumerate(plain)
+    ]
+    for i in range(1, len(row) - 1):
+        row[i] |= row[i - 1] and row[i + 1]
+    return "".join(
+        line if is_row or n <= SHORT else f'<span class="sentence">{line}</span>'
+        for line, is_row, n in zip(lines, row, size, strict=True)
+    )
 
 
 def page(app, pagename, templatename, context, doctree):

@@ -75,6 +75,23 @@ def lines_of_output(text: str) -> str:
     )
 
 
+def headed(table: str) -> str:
+    """A table whose corner is empty has names of rows in its first column: they head the rows.
+
+    >>> t = "<table><thead><tr><th></th><th>a</th></tr></thead>"
+    >>> t += "<tbody><tr><td>x</td><td>1</td></tr></tbody></table>"
+    >>> headed(t).count("<th>"), headed(t).count('<th scope="row">x</th>')
+    (1, 1)
+    """
+    head, split, rows = table.partition("<tbody>")
+    corner = re.compile(r"(<thead>\s*<tr[^>]*>\s*)<th\b([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>")
+    if not corner.search(head):
+        return table
+    first = re.compile(r"(<tr[^>]*>\s*)<td\b([^>]*)>(.*?)</td>", flags=re.S)
+    rows = first.sub(r'\1<th scope="row"\2>\3</th>', rows)
+    return corner.sub(r"\1<td\2></td>", head) + split + rows
+
+
 def page(app, pagename, templatename, context, doctree):
     """The last hand on a page's body and on its scripts."""
     images = {name: Path(app.srcdir, path) for path, name in app.builder.images.items()}
@@ -93,7 +110,7 @@ def page(app, pagename, templatename, context, doctree):
     )
     # its title is its name: a label would hide from a screen reader what is folded
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
-    body = re.sub(r"<th\b([^>]*)>\s*</th>", r"<td\1></td>", body)  # heads nothing
+    body = re.sub(r"<table\b.*?</table>", lambda m: headed(m[0]), body, flags=re.S)
     # a role that is no more: an entry is an item of the list that the bibliography is
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
     context["body"] = body

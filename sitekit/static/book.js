@@ -76,6 +76,7 @@ function start() {
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(mark, 150); };
   const article = document.querySelector("article.bd-article");
   if (article) new ResizeObserver(soon).observe(article);
+  document.fonts.addEventListener("loadingdone", soon); // a font changes widths, not heights
   document.addEventListener("scroll", ({ target }) => {
     if (target.matches && target.matches(".scrolls")) more(target);
   }, { capture: true, passive: true });

@@ -83,13 +83,11 @@ def headed(table: str) -> str:
     >>> headed(t).count("<th>"), headed(t).count('<th scope="row">x</th>')
     (1, 1)
     """
-    head, split, rows = table.partition("<tbody>")
-    corner = re.compile(r"(<thead>\s*<tr[^>]*>\s*)<th\b([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>")
-    if not corner.search(head):
-        return table
-    first = re.compile(r"(<tr[^>]*>\s*)<td\b([^>]*)>(.*?)</td>", flags=re.S)
-    rows = first.sub(r'\1<th scope="row"\2>\3</th>', rows)
-    return corner.sub(r"\1<td\2></td>", head) + split + rows
+    empty = r"<th\b([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>"
+    if re.match(r"<table\b[^>]*>.*?<tr[^>]*>\s*" + empty, table, flags=re.S):
+        first = re.compile(r"(<tr[^>]*>\s*)<td\b([^>]*)>(.*?)</td>", flags=re.S)
+        table = first.sub(r'\1<th scope="row"\2>\3</th>', table)
+    return re.sub(empty, r"<td\1></td>", table)
 
 
 def page(app, pagename, templatename, context, doctree):

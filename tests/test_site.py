@@ -399,7 +399,7 @@ def visits(browser, server, pages):
         page.set_viewport_size(PHONE)
         visit.scroll = page.evaluate("document.documentElement.scrollWidth")
         if name != "index.html":  # what is narrow scrolls in its own box, which keys must reach
-            page.wait_for_timeout(400)
+            page.wait_for_timeout(900)
             visit.boxes = page.evaluate(BOXES)
             visit.axe["phone"] = serious(axe, page, runOnly=["scrollable-region-focusable"])
             page.set_viewport_size(DESK)

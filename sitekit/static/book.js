@@ -73,7 +73,10 @@ function onPaper() {
 
 function start() {
   let waiting = 0;
-  const soon = () => { clearTimeout(waiting); waiting = setTimeout(mark, 150); };
+  const soon = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { mark(); waiting = setTimeout(mark, 600); }, 150);
+  };
   const article = document.querySelector("article.bd-article");
   if (article) new ResizeObserver(soon).observe(article);
   document.fonts.addEventListener("loadingdone", soon); // a font changes widths, not heights

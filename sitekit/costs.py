@@ -89,8 +89,13 @@ def fill(app, error):
     html = Path(app.outdir)
     for page in html.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        if "@weight " in text:
-            new = re.sub(r"@weight (\S+)@", lambda m: f"{weight(html, m[1]) / 1000:.0f}", text)
+        # a writer may spell the sign out
+        new = re.sub(
+            r"(?:@|&#64;)weight (\S+?)(?:@|&#64;)",
+            lambda m: f"{weight(html, m[1]) / 1000:.0f}",
+            text,
+        )
+        if new != text:
             page.write_text(new, encoding="utf-8")
 
 

@@ -1,6 +1,7 @@
 """The Sphinx extension of this book: its pages, its checks, its notebooks.
 
 pages      styles, explorers, buttons, and the execution cache's key
+reading    what a page loads, how it prints and what a screen reader hears
 checks     what would leave a reader without something fails the build
 tables     the reproduction ledger and the errata, from their data files
 reference  the library's page, from its docstrings
@@ -15,6 +16,7 @@ def setup(app):
     for name in (
         "numbers",
         "pages",
+        "reading",
         "checks",
         "tables",
         "reference",

@@ -36,6 +36,11 @@ def configure(app, config):
             shutil.rmtree(old, ignore_errors=True)
     config.nb_execution_cache_path = str(cache / config.execution_key)
     config.html_static_path = [*config.html_static_path, str(ROOT / "sitekit" / "static")]
+    config.templates_path = [str(ROOT / "sitekit" / "templates"), *config.templates_path]
+    # Tab goes from link to link, not through every formula; the menu is there by mouse and touch
+    config.mathjax3_config = config.mathjax3_config or {}
+    options = config.mathjax3_config.setdefault("options", {})
+    options["menuOptions"] = {"settings": {"inTabOrder": False}}
     repository = config.html_theme_options.get("repository_url") or ""
     config.book_repository = address(repository)
     config.book_branch = config.html_theme_options.get("repository_branch") or "main"
@@ -97,8 +102,6 @@ def page_context(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     body = re.sub(r'<script type="text/x-thebe-config">.*?</script>', "", body, flags=re.S)
     body = re.sub(r"<script>kernelName = .*?</script>", "", body)
-    # its entries are no list items (they are doc-biblioentry), so it is no list to a screen reader
-    body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
     if 'data-explorer="' in body:
         source = context["pathto"]("_static/explorer.js", 1)
         body += f'\n<script src="{source}"></script>\n'

@@ -139,6 +139,28 @@ def test_every_image_has_alt_text(pages):
     assert not [b for b in bare if "_static/" not in b[1]], bare
 
 
+def test_pictures_take_their_room_at_once(pages):
+    """Width and height before a picture comes: nothing jumps under the reader's eyes."""
+    images = [(name, i) for name, reader in pages.items() for i in reader.images]
+    own = [(n, i) for n, i in images if "_images/" in i.get("src", "")]
+    assert len(own) > 50
+    assert not [(n, i["src"]) for n, i in own if not (i.get("width") and i.get("height"))]
+    assert not [(n, i["src"]) for n, i in own if i.get("loading") != "lazy"]
+
+
+def test_text_waits_for_no_script(html):
+    """Scripts of a page are deferred, the search index is the search page's, icons are few."""
+    for path in html.rglob("*.html"):
+        if path.name == "search.html" or "_static" in path.parts or path.parent == html:
+            continue
+        head = path.read_text(encoding="utf-8").partition("</head>")[0]
+        scripts = re.findall(r"<script[^>]*\bsrc=[^>]*>", head)
+        eager = [s for s in scripts if " defer" not in s and "documentation_options" not in s]
+        assert scripts and not eager, f"{path.name}: {eager}"
+        assert "searchindex.js" not in head and 'rel="icon"' in head, path.name
+    assert (html / "_static/scripts/fontawesome.js").stat().st_size < 150_000
+
+
 def own_bytes(html: Path, name: str, reader: Reader) -> int:
     """A page's html and its own images; what all pages share lies in _static."""
     own = {(html / name).resolve()}
@@ -251,6 +273,7 @@ class Visit:
     failed: list = field(default_factory=list)
     seen: dict = field(default_factory=dict)
     axe: dict = field(default_factory=dict)
+    boxes: list = field(default_factory=list)
     scroll: int = 0
 
 
@@ -270,6 +293,13 @@ STAND_IN = """() => {  // axe needs minutes for the thousands of boxes of a page
   // a formula has the colour of its place, and one letter shows it as well
   for (const m of document.querySelectorAll('mjx-container')) m.textContent = 'x';
 }"""
+BOXES = """() => [...document.querySelectorAll('.bd-article pre, .bd-article mjx-container, ' +
+    '.bd-article .output, .bd-article .pst-scrollable-table-container')]
+  .filter((b) => b.clientWidth && b.scrollWidth > b.clientWidth + 2 &&
+    getComputedStyle(b).overflowX === 'auto')
+  .map((b) => ({ text: b.textContent.slice(0, 60), key: b.tabIndex, role: b.getAttribute('role'),
+    name: b.getAttribute('aria-label') || '', more: getComputedStyle(b).maskImage !== 'none',
+    kind: b.tagName }))"""
 LOOK = r"""() => {
   const places = [...document.querySelectorAll('span.math, div.math')];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -369,7 +399,8 @@ def visits(browser, server, pages):
         page.set_viewport_size(PHONE)
         visit.scroll = page.evaluate("document.documentElement.scrollWidth")
         if name != "index.html":  # what is narrow scrolls in its own box, which keys must reach
-            page.wait_for_timeout(400)
+            page.wait_for_timeout(900)
+            visit.boxes = page.evaluate(BOXES)
             visit.axe["phone"] = serious(axe, page, runOnly=["scrollable-region-focusable"])
             page.set_viewport_size(DESK)
             page.evaluate(STAND_IN)
@@ -472,6 +503,16 @@ def test_nothing_scrolls_sideways_on_a_phone(visits):
 
 
 @pytest.mark.browser
+def test_what_scrolls_sideways_says_so(visits):
+    """Keys reach it, a screen reader names it, a fade at its edge shows that there is more."""
+    boxes = [(name, box) for name, visit in visits.items() for box in visit.boxes]
+    assert {box["kind"] for _, box in boxes} >= {"PRE", "MJX-CONTAINER", "DIV"}
+    bad = [b for b in boxes if b[1]["key"] != 0 or b[1]["role"] != "region" or not b[1]["more"]]
+    assert not bad, bad[:5]
+    assert all(box["name"].endswith("scrolls sideways") for _, box in boxes)
+
+
+@pytest.mark.browser
 def test_code_can_be_copied_and_every_page_has_one_title(visits):
     assert not {name: v.seen["copy"] for name, v in visits.items() if v.seen["copy"]}
     titles = {name: v.seen["titles"] for name, v in visits.items() if name.startswith("book/")}
@@ -569,6 +610,96 @@ def test_search_finds_the_semicircle(browser, server):
     page.wait_for_function("/did not match|not match any/.test(document.body.innerText)")
     assert not visit.errors and not visit.outside
     context.close()
+
+
+# ---- keyboard and paper ----------------------------------------------------------------------
+FOLDED = "book/foundations/why-isometry.html"  # proofs, solutions, code, an explorer
+SEEN = """() => {
+  const e = document.activeElement, c = getComputedStyle(e);
+  if (e === document.body) return null;
+  const again = e.dataset.tabbed; e.dataset.tabbed = 1;
+  const ring = (c.outlineStyle !== 'none' && parseFloat(c.outlineWidth) >= 2)
+    || (c.boxShadow !== 'none' && c.boxShadow.includes('3px'));
+  return { again, ring: ring && c.opacity !== '0', formula: !!e.closest('mjx-container, .math'),
+    what: e.outerHTML.slice(0, 90),
+    name: e.getAttribute('aria-label') || e.textContent.trim() || e.title
+      || (e.labels && e.labels[0].textContent) || e.querySelector('[aria-label]')?.ariaLabel };
+}"""
+
+
+@pytest.mark.browser
+def test_tab_reaches_everything_and_is_seen(browser, server):
+    """From the skip link to the last link: each stop once, named, visible; no formula is one."""
+    page = browser.new_page(viewport=DESK)
+    page.goto(f"{server}/{FOLDED}")
+    page.evaluate(WAIT)
+    page.add_style_tag(content="* { transition: none !important }")  # a ring half faded in
+    page.wait_for_timeout(400)
+    stops = []
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate(SEEN))
+        if stops[-1] is None or stops[-1]["again"]:
+            break
+    assert stops.pop() is None  # past the last stop the keyboard leaves the page: no trap
+    assert "main-content" in stops[0]["what"]
+    assert not [s for s in stops if not s["ring"] or not s["name"] or s["formula"]]
+    left = page.evaluate(
+        "[...document.querySelectorAll('a[href], button, input, summary')].filter((e) => "
+        "e.tabIndex >= 0 && e.checkVisibility({visibilityProperty: true}) && !e.dataset.tabbed)"
+        ".map((e) => e.outerHTML.slice(0, 90))"
+    )
+    assert not left
+    assert any(s["name"] == "Proof" for s in stops)
+    assert any(s["name"].startswith("Solution to Exercise 1.1") for s in stops)
+    page.close()
+
+
+@pytest.mark.browser
+def test_folds_open_by_key_by_title_and_by_link(browser, server):
+    page = browser.new_page(viewport=DESK)
+    page.goto(f"{server}/{FOLDED}")
+    folds = page.locator(".toggle-button")
+    opened = "(b) => b.getAttribute('aria-expanded')"
+    for i, key in enumerate(("Enter", "Space")):
+        assert folds.nth(i).evaluate(opened) == "false"
+        folds.nth(i).focus()
+        page.keyboard.press(key)
+        assert folds.nth(i).evaluate(opened) == "true"
+    # a title opens its own fold, but a link in it only leads where it leads
+    solution = page.locator(".toggle:has(> .admonition-title a)").first
+    for part, state in ((" a", "false"), ("", "true")):
+        solution.locator(f"> .admonition-title{part}").first.click(position={"x": 3, "y": 5})
+        assert solution.locator(".toggle-button").evaluate(opened) == state
+    name = page.locator(".toggle-hidden [id]").last.get_attribute("id")
+    page.evaluate("(id) => { location.hash = id }", name)
+    page.locator(f"[id='{name}']").wait_for(state="visible", timeout=5000)
+    page.close()
+
+
+@pytest.mark.browser
+def test_paper_is_white_and_has_no_folds(browser, server):
+    page = browser.new_page(viewport=DESK, color_scheme="dark")
+    page.goto(f"{server}/{FOLDED}")
+    page.evaluate(WAIT)
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print", color_scheme="dark")
+    state = page.evaluate(
+        """() => ({ theme: document.documentElement.dataset.theme,
+          folded: document.querySelectorAll('.toggle-hidden, article details:not([open])').length,
+          shown: ['.bd-sidebar-primary', '.bd-sidebar-secondary', '.bd-header-article',
+            '.prev-next-area', '.isolib-controls', '.toggle-button', '.copybtn', '.headerlink']
+            .filter((s) => [...document.querySelectorAll(s)].some((e) => e.checkVisibility())),
+          cut: [...document.querySelectorAll('article pre')]
+            .filter((p) => p.scrollWidth > p.clientWidth + 1).length })"""
+    )
+    assert state == {"theme": "light", "folded": 0, "shown": [], "cut": 0}
+    assert page.locator(".isolib-explorer svg").first.is_visible()
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.locator("article details:not([open])").count() > 0
+    page.close()
 
 
 # ---- explorers -------------------------------------------------------------------------------

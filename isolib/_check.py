@@ -11,13 +11,20 @@ import numbers
 
 import numpy as np
 
+#: moments beyond this many are no doubles for most laws, and their recursion takes long
+MOST = 200
+
 
 def _real(name: str, value) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{name} must be a real number, got {value!r}")
-    if math.isnan(value):
+    try:
+        x = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite, got an integer beyond 1e308") from None
+    if math.isnan(x):
         raise ValueError(f"{name} must be a real number, got nan")
-    return float(value)
+    return x
 
 
 def positive(name: str, value) -> float:
@@ -40,10 +47,12 @@ def nonnegative(name: str, value) -> float:
     return x
 
 
-def positive_int(name: str, value) -> int:
-    """A whole number, 1 or above (a float that is whole is not enough)."""
+def positive_int(name: str, value, most: int = 10**9) -> int:
+    """A whole number from 1 to `most` (a float that is whole is not enough)."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"{name} must be a whole number, 1 or larger, got {value!r}")
+    if value > most:
+        raise ValueError(f"{name} must be a whole number, at most {most}, got {value}")
     return int(value)
 
 
@@ -68,20 +77,46 @@ def one_of(name: str, value, choices):
     raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.{hint}")
 
 
-def finite(name: str, array) -> np.ndarray:
-    """A real array without NaN or infinity, as float64.
+def finite(name: str, array, dtype=float) -> np.ndarray:
+    """A real array without NaN or infinity, as float64; with dtype=complex a complex one.
 
     >>> finite("x", [1, 2])
     array([1., 2.])
     """
+    wanted = "real" if dtype is float else "complex"
     try:
         a = np.asarray(array)
-        a = a if np.iscomplexobj(a) else a.astype(float)
-    except (TypeError, ValueError) as error:  # text, or rows of different lengths
-        raise ValueError(f"{name} must be an array of real numbers, got {array!r}") from error
-    if np.iscomplexobj(a):
+        if a.dtype.kind not in "iufcO":
+            raise TypeError("text, dates and truth values are no numbers")
+        a = a if np.iscomplexobj(a) and dtype is float else a.astype(dtype)
+    # text, rows of different lengths, 10**400, a tensor that requires a gradient
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueError(f"{name} must be an array of {wanted} numbers, got {array!r}") from error
+    if np.iscomplexobj(a) and dtype is float:
         raise ValueError(f"{name} must be real, got complex values")
     if not np.isfinite(a).all():
         bad = a[~np.isfinite(a)].ravel()[0]
         raise ValueError(f"{name} must be finite everywhere, got {bad}")
     return a
+
+
+def number(name: str, value) -> float:
+    """One finite real number, of Python or NumPy, or in an array or tensor without axes."""
+    x = finite(name, value)
+    if x.ndim:
+        raise ValueError(f"{name} must be one number, got shape {x.shape}")
+    return float(x)
+
+
+def values(name: str, z, f, law) -> np.ndarray:
+    """f(z), a transform of a law, at points that are checked; and its values are."""
+    z = finite(name, z, complex)
+    with np.errstate(all="ignore"):  # what is not finite is found
+        try:
+            value = f(z)
+        except ValueError as error:
+            raise ValueError(f"{name} must be where this is defined: {error}") from error
+    if (bad := ~np.isfinite(value) | (abs(z) > 1e100)).any():
+        where = f"below 1e100 and off the atoms and poles of {law!r}"
+        raise ValueError(f"{name} must be {where}, got {z[bad].ravel()[0]}")
+    return value

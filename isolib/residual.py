@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from isolib import activations
-from isolib._check import finite, nonnegative, one_of, positive, positive_int
+from isolib._check import nonnegative, number, one_of, positive, positive_int
 from isolib.gaussian import gaussian_mean
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def residual_lengths(
         [1.0, 1.25, 1.5625, 1.953125]
     """
     act, depth, w, b, q, a = _arguments(activation, depth, sigma_w2, sigma_b2, q1, a)
-    m = float(finite("mean", mean))
+    m = number("mean", mean)
     if m**2 > (q - b) / w * (1 + 1e-9):
         raise ValueError(f"mean must satisfy mean² ≤ ⟨x⁰²⟩ = {(q - b) / w:.6g}, got {mean!r}")
     lengths = []
@@ -145,7 +145,7 @@ def _arguments(activation, depth, sigma_w2, sigma_b2, q1, a):
 
 
 def _skip(a):
-    a = float(finite("a", a))
+    a = number("a", a)
     if a == 0:
         raise ValueError("a must not be 0: without a skip connection use spectra.feedforward")
     return a
@@ -203,7 +203,7 @@ def residual_layer(v: float, a: float = 1.0, weights: str = "gaussian") -> Law:
     from isolib.laws import MarchenkoPastur, PointMass
     from isolib.laws._residual import GaussianLayer, OrthogonalLayer
 
-    v, a = positive("v", v), float(finite("a", a))
+    v, a = positive("v", v), number("a", a)
     if one_of("weights", weights, ("gaussian", "orthogonal")) == "orthogonal":
         return OrthogonalLayer(v, a) if a else PointMass(v)
     return GaussianLayer(v, a) if a else MarchenkoPastur(variance=v)

@@ -13,46 +13,40 @@ import numpy as np
 
 #: moments beyond this many are no doubles for most laws, and their recursion takes long
 MOST = 200
+HUGE = 1e150
 
 
 def _real(name: str, value) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value != value:
         raise ValueError(f"{name} must be a real number, got {value!r}")
-    try:
-        x = float(value)
-    except OverflowError:
-        raise ValueError(f"{name} must be finite, got an integer beyond 1e308") from None
-    if math.isnan(x):
-        raise ValueError(f"{name} must be a real number, got nan")
-    return x
+    # an integer may be too large for a double
+    return float(value) if abs(value) < 1e308 else math.inf if value > 0 else -math.inf
 
 
 def positive(name: str, value) -> float:
-    """A finite real number above 0.
+    """A finite real number above 0, and within what squares and products of doubles can hold.
 
     >>> positive("variance", 2)
     2.0
     """
     x = _real(name, value)
-    if not 0 < x < math.inf:
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    if not 1 / HUGE <= x <= HUGE:
+        raise ValueError(f"{name} must be positive and finite, got {value!r} (≤ 1e150)")
     return x
 
 
 def nonnegative(name: str, value) -> float:
-    """A finite real number, 0 or above."""
+    """A finite real number, 0 or above, and within what its square can hold."""
     x = _real(name, value)
-    if not 0 <= x < math.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
+    if not 0 <= x <= HUGE:
+        raise ValueError(f"{name} must be at least 0 and finite, got {value!r} (≤ 1e150)")
     return x
 
 
 def positive_int(name: str, value, most: int = 10**9) -> int:
     """A whole number from 1 to `most` (a float that is whole is not enough)."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be a whole number, 1 or larger, got {value!r}")
-    if value > most:
-        raise ValueError(f"{name} must be a whole number, at most {most}, got {value}")
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 < value <= most:
+        raise ValueError(f"{name} must be a whole number, 1 or larger, got {value!r} (≤ {most})")
     return int(value)
 
 
@@ -95,17 +89,34 @@ def finite(name: str, array, dtype=float) -> np.ndarray:
     if np.iscomplexobj(a) and dtype is float:
         raise ValueError(f"{name} must be real, got complex values")
     if not np.isfinite(a).all():
-        bad = a[~np.isfinite(a)].ravel()[0]
-        raise ValueError(f"{name} must be finite everywhere, got {bad}")
+        raise ValueError(f"{name} must be finite everywhere, got {a[~np.isfinite(a)].flat[0]}")
     return a
 
 
-def number(name: str, value) -> float:
-    """One finite real number, of Python or NumPy, or in an array or tensor without axes."""
-    x = finite(name, value)
-    if x.ndim:
-        raise ValueError(f"{name} must be one number, got shape {x.shape}")
-    return float(x)
+def function(name: str, f):
+    """Something that can be called with an array."""
+    if not callable(f) or isinstance(f, type):
+        raise ValueError(f"{name} must be a function of one array, got {f!r}")
+    return f
+
+
+def module(model):
+    """A torch module."""
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    return model
+
+
+def tensor(name: str, x):
+    """A tensor of numbers, from one, from an array or from lists."""
+    import torch
+
+    try:
+        return torch.as_tensor(x)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(f"{name} must be a tensor or an array of numbers, got {x!r}") from error
 
 
 def values(name: str, z, f, law) -> np.ndarray:
@@ -116,7 +127,6 @@ def values(name: str, z, f, law) -> np.ndarray:
             value = f(z)
         except ValueError as error:
             raise ValueError(f"{name} must be where this is defined: {error}") from error
-    if (bad := ~np.isfinite(value) | (abs(z) > 1e100)).any():
-        where = f"below 1e100 and off the atoms and poles of {law!r}"
-        raise ValueError(f"{name} must be {where}, got {z[bad].ravel()[0]}")
+    if (bad := ~np.isfinite(value)).any():
+        raise ValueError(f"{name} must be off atoms and poles of {law!r}, got {z[bad].ravel()[0]}")
     return value

@@ -15,7 +15,7 @@ from functools import lru_cache, wraps
 import numpy as np
 import scipy.special
 
-from isolib._check import in_range, one_of
+from isolib._check import HUGE, finite, function, in_range, one_of
 
 __all__ = ["Activation", "get", "NAMES"]
 
@@ -48,7 +48,9 @@ def _lift(f):
         if torch:
             return f(x if x.is_floating_point() else x.to(torch.get_default_dtype()))
         a = np.asarray(x)
-        if not np.issubdtype(a.dtype, np.floating):
+        if a.dtype.kind not in "biuf":
+            raise ValueError(f"x must be real numbers, got {x!r}")
+        if a.dtype.kind != "f":
             a = a.astype(np.float64)
         try:
             y = f(a)
@@ -118,18 +120,13 @@ class Activation:
     kinks: tuple[float, ...] = ()
 
     def __post_init__(self):
-        if not callable(self.phi):
-            raise ValueError(f"phi must be a function of one argument, got {self.phi!r}")
-        if self.slope is not None and not callable(self.slope):
-            raise ValueError(f"slope must be a function or None, got {self.slope!r}")
-        kinks = tuple(sorted(float(k) for k in self.kinks))
-        if not all(map(math.isfinite, kinks)):
-            raise ValueError(f"kinks must be finite numbers, got {kinks}")
-        phi = _lift(self.phi)
+        kinks = tuple(np.sort(finite("kinks", self.kinks), axis=None).tolist())
+        phi = _lift(function("phi", self.phi))
         set_ = object.__setattr__  # the class is frozen once built
         set_(self, "kinks", kinks)
         set_(self, "phi", phi)
-        set_(self, "slope", _lift(self.slope or _numerical_slope(phi, kinks)))
+        slope = _numerical_slope(phi, kinks) if self.slope is None else self.slope
+        set_(self, "slope", _lift(function("slope", slope)))
 
     def __call__(self, x):
         return self.phi(x)
@@ -281,7 +278,10 @@ def get(activation: str | Activation, **params: float) -> Activation:
         if params:
             raise ValueError(f"parameters {sorted(params)} need a name, got {activation!r}")
         return activation
-    return _build(one_of("activation", activation, NAMES), tuple(sorted(params.items())))
+    return _build(
+        one_of("activation", activation, NAMES),
+        tuple(sorted((k, in_range(k, v, -HUGE, HUGE)) for k, v in params.items())),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from isolib import activations
-from isolib._check import nonnegative, one_of, positive, positive_int
+from isolib._check import nonnegative, one_of, positive, positive_int, tensor
 
 __all__ = ["MLP", "ConvNet", "RNN", "ResidualConvNet", "ResidualMLP",  # noqa: F822 (see below)
            "initial_weights"]  # fmt: skip
@@ -52,6 +52,10 @@ def initial_weights(
     one_of("kind", kind, ("orthogonal", "gaussian"))
     count, n = positive_int("count", count), positive_int("n", n)
     variance = positive("variance", variance)
+    try:
+        device = torch.empty(0, device=device).device
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        raise ValueError(f"device must be one that torch has here, got {device!r}") from error
     # QR does not exist in half precision; the draw is on the CPU so that every device agrees
     work = dtype if dtype in (torch.float32, torch.float64) else torch.float32
     g = torch.randn(count, n, n, generator=generator(seed), dtype=work).to(device)
@@ -144,8 +148,7 @@ class MLP(nn.Module):
 
     def _x0(self, x):
         """Check x, shape (..., inputs), and apply the input layer: shape (..., width)."""
-        if not isinstance(x, torch.Tensor):
-            x = torch.as_tensor(x)
+        x = tensor("x", x)
         if x.ndim == 0 or x.shape[-1] != self.inputs:
             raise ValueError(
                 f"x must have shape (batch, {self.inputs}) or ({self.inputs},), "

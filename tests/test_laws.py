@@ -117,7 +117,7 @@ BAD = [
     (lambda: Atoms([0, 1], [0.5, 0.6]), r"weights must sum to 1, got 1.1"),
     (lambda: Atoms([0, 1], [1.5, -0.5]), r"weights must be positive, got -0.5"),
     (lambda: Atoms([], []), r"points and weights"),
-    (lambda: PointMass(float("inf")), r"x must be finite"),
+    (lambda: PointMass(float("inf")), r"x must lie in .*, got inf"),
     (lambda: Semicircle().scaled(0), r"k must be a finite number other than 0"),
     (lambda: Semicircle().density([0.0, np.nan]), r"x must be finite everywhere, got nan"),
     (lambda: Semicircle().density(1j), r"x must be real"),

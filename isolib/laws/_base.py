@@ -7,7 +7,7 @@ from importlib import import_module
 
 import numpy as np
 
-from isolib._check import MOST, finite, in_range, number, positive_int, values
+from isolib._check import MOST, finite, in_range, positive_int, values
 from isolib.laws._series import bisect, cosines, free_cumulants, log_s_from_moments, upper_log
 
 
@@ -243,7 +243,7 @@ class Law:
     # ---- new laws from old ------------------------------------------------------------------
     def scaled(self, k: float) -> Law:
         """The law of k·X, for a finite k ≠ 0."""
-        k = number("k", k)
+        k = in_range("k", k, -1e300, 1e300)
         if k == 0:
             raise ValueError("k must be a finite number other than 0, got 0")
         return self._scaled(k)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from isolib._check import MOST, finite, in_range, number, positive, positive_int
+from isolib._check import HUGE, MOST, finite, in_range, positive, positive_int
 from isolib.laws._base import Law
 from isolib.laws._series import moments_from_cumulants, upper_log
 
@@ -180,7 +180,7 @@ class PointMass(Atoms):
     """
 
     def __init__(self, x: float):
-        super().__init__([number("x", x)], [1.0])
+        super().__init__([in_range("x", x, -HUGE, HUGE)], [1.0])
 
     def __repr__(self):
         return f"PointMass({self.x[0]:g})"

@@ -158,9 +158,9 @@ def log_steps(steps: int, points: int = 30) -> list[int]:
         >>> log_steps(100, 6)
         [0, 1, 3, 10, 32, 100]
     """
-    points = positive_int("log_points", points)
-    return sorted({0, steps, *np.rint(np.geomspace(1, steps, max(points - 1, 1))).astype(int)
-                   .tolist()})  # fmt: skip
+    steps, points = positive_int("steps", steps), positive_int("log_points", points)
+    between = np.rint(np.geomspace(1, steps, max(points - 1, 1))).astype(int).tolist()
+    return sorted({0, steps, *between})
 
 
 def minibatches(n: int, size: int, g: torch.Generator):

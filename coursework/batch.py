@@ -162,14 +162,14 @@ class Batch:
         return self.doubles(out) if self.how["ids"] == "notebook" else out
 
     def doubles(self, results: list[dict]) -> list[dict]:
-        """Where notebooks name the ids: say which name the same one, or none."""
+        """Where notebooks name the ids: say which name the same one."""
         by_id: dict[str, list[dict]] = {}
         for result in results:
             by_id.setdefault(result.get("declared", "").casefold(), []).append(result)
         for name, same in by_id.items():
-            for result in same if name == "" or len(same) > 1 else ():
+            for result in same if name and len(same) > 1 else ():
                 others = ", ".join(r["student"] for r in same if r is not result)
-                said = f"the same STUDENT as {others}" if name else "the notebook names no STUDENT"
+                said = f"the same STUDENT as {others}"
                 result["note"] = "; ".join(x for x in (said, result["note"]) if x)
                 result["status"] = "other id" if result["status"] == "ok" else result["status"]
         return results

@@ -57,4 +57,6 @@ def build(assignment: Assignment, out: Path, students: int = 2, say=print) -> li
     for name, data in files.items():
         (out / name).write_bytes(data)
         say(f"{out / name}  ({len(data) / 1024:.0f} kB)")
+    if not repository:
+        say("No repository address is known: the first cell will stop where isolib is missing.")
     return [out / name for name in files]

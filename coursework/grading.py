@@ -79,6 +79,9 @@ def grade(
     if held.declared and held.declared.casefold() != drawn.strip().casefold():
         out["status"] = "look" if stopped else "other id"
         notes.insert(0, f"the notebook says STUDENT = {held.declared!r}")
+    elif not held.declared and assignment.questions:  # whose numbers were these?
+        out["status"] = "look" if stopped else "other id"
+        notes.insert(0, "the notebook names no STUDENT")
     out["note"] = clean("; ".join([*held.notes, *notes]), 3000)
     out |= {"written": held.written, "answers": held.answers, "declared": held.declared}
     return out | {"items": [item.plain() for item in items]}

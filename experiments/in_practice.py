@@ -187,33 +187,42 @@ def train(net, sets, rate, steps, batch, marks, seed, adam):
     return rows
 
 
-def run():
-    """(data, seeds) for `python -m experiments in-practice`."""
-    n, out = sizes(), {}
+def compared(make, rates, n, sets, marks, adam):
+    """One variant: every rate with TRIAL_SEED, then the best of them with all seeds."""
+
+    def one(rate, seed):
+        return train(make(seed), sets, rate, n["steps"], n["batch"], marks, seed, adam)
+
+    search = [one(rate, TRIAL_SEED)[-1, 0] for rate in rates]
+    best = rates[int(np.nanargmin(np.nan_to_num(search, nan=1e9)))]
+    a = np.array([one(best, s) for s in range(n["seeds"])])
+    print(best, np.round(search, 3), a[:, -1].round(3).tolist(), flush=True)
+    return dict(rate=best, search=search, loss=a[..., 0], accuracy=a[..., 1])
+
+
+def prepared(n):
+    """Pictures for training and for the test, and the steps at which a run is looked at."""
     images = data.digits(flatten=False)
     x, u = torch.tensor(images.x_train), torch.tensor(images.x_test)
     y, v = torch.tensor(images.y_train), torch.tensor(images.y_test)
     marks = sorted({0, *training.log_steps(n["steps"], n["points"])})
+    return images.name, (x, y, u, v), marks
+
+
+def run():
+    """(data, seeds) for `python -m experiments in-practice`."""
+    n, out = sizes(), {}
+    name, (x, y, u, v), marks = prepared(n)
     for kind, variants in VARIANTS.items():
         rows = kind == "encoder"
         sets = (x[:, 0], y, u[:, 0], v) if rows else (x, y, u, v)
         for variant in variants:
-            search = []
-            for rate in RATES[kind]:
-                net = build(kind, variant, n, TRIAL_SEED, x[:64])
-                h = train(net, sets, rate, n["steps"], n["batch"], marks, TRIAL_SEED, rows)
-                search.append(h[-1, 0])
-            best = RATES[kind][int(np.nanargmin(np.nan_to_num(search, nan=1e9)))]
-            runs = [
-                train(build(kind, variant, n, s, x[:64]), sets, best, n["steps"], n["batch"],
-                      marks, s, rows)
-                for s in range(n["seeds"])
-            ]  # fmt: skip
-            a = np.array(runs)
-            print(kind, variant, best, np.round(search, 3), a[:, -1].round(3).tolist(), flush=True)
-            out[f"{kind} {variant}"] = dict(
-                rate=best, search=search, loss=a[..., 0], accuracy=a[..., 1]
-            )
-    found = dict(nets=out, step=marks, rates=RATES, images=images.name, batch=n["batch"],
+            print(kind, variant, end=" ")
+
+            def make(seed, kind=kind, variant=variant):
+                return build(kind, variant, n, seed, x[:64])
+
+            out[f"{kind} {variant}"] = compared(make, RATES[kind], n, sets, marks, rows)
+    found = dict(nets=out, step=marks, rates=RATES, images=name, batch=n["batch"],
                  steps=n["steps"], depths={k: n[k] for k in VARIANTS})  # fmt: skip
     return found, list(range(n["seeds"]))

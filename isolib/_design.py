@@ -192,11 +192,15 @@ def _largest(costs, target):
                 q, before = (middle, before) if good else (q, middle)
             return float(q), costs(q)
         before = q
-    grid = np.concatenate([grid, np.geomspace(1.2, 1e3, 40)])
+    grid = np.concatenate([np.geomspace(1e3, 1.2, 40), grid])
     values = np.array([costs(q) for q in grid])
-    least = values.min()
-    near = np.flatnonzero(values <= least * (1 + 1e-9))
-    return float(grid[near[0]]), float(least)
+    near = np.flatnonzero(values <= values.min() * (1 + 1e-9))
+    best = near[abs(np.log(grid[near])).argmin()]  # where every q is as good, the one next to 1
+    q, before = grid[best], grid[min(best + 1, len(grid) - 1)]
+    for _ in range(0 if np.isfinite(costs(before)) else 40):  # where the critical line begins
+        middle = np.sqrt(q * before)
+        q, before = (middle, before) if np.isfinite(costs(middle)) else (q, middle)
+    return float(q), costs(q)
 
 
 def _phi(act):

@@ -37,7 +37,7 @@ def notebook_name(env, docname: str) -> str | None:
     if "kernelspec" not in env.metadata.get(docname, {}):
         return None
     number = env.toc_secnumbers.get(docname, {}).get("")
-    prefix = f"{number[0]:02d}-" if number else ""
+    prefix = f"{number[0]:02d}-" if number and isinstance(number[0], int) else ""
     return f"{prefix}{docname.rsplit('/', 1)[-1]}.ipynb"
 
 

@@ -2,7 +2,8 @@
 
 Sphinx counts the pages it finds. The prose, the ledger and the reading paths count all chapters of
 the book, so each chapter takes its place in `tables.CHAPTERS`; figures, theorems and equations,
-which Sphinx numbers after its sections, follow.
+which Sphinx numbers after its sections, follow. The appendix has a letter: its theorems are cited
+in the chapters, where a Theorem 2 without a page would be taken for one of theirs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from docutils import nodes
 from sphinx_external_toc.collectors import TocTreeCollectorWithStyles as Collector
 
 from sitekit.tables import CHAPTERS
+
+APPENDIX = {"complex-analysis": "A"}
 
 
 def chapter_number(docname: str) -> int | None:
@@ -24,7 +27,13 @@ def chapter_number(docname: str) -> int | None:
 
 
 def renumber(env) -> None:
-    """Put the place in the book first in every section number of every chapter."""
+    """Put the place in the book first in every section number; a letter on an appendix."""
+    for docname in env.tocs:
+        if letter := APPENDIX.get(docname.rpartition("/")[2]):
+            parts = list(env.tocs[docname].findall(nodes.reference))
+            # its sections carry no number of their own
+            env.toc_secnumbers[docname] = {p["anchorname"]: None for p in parts} | {"": (letter,)}
+            parts[0]["secnumber"] = env.titles[docname]["secnumber"] = (letter,)
     for docname, sections in env.toc_secnumbers.items():
         place = chapter_number(docname)
         if place is None or not sections:

@@ -7,14 +7,17 @@ then prints it with an outline made from the headings.
 
 from __future__ import annotations
 
+import json
 import posixpath
+import re
 import shutil
 import sys
 import time
 from pathlib import Path
 
 import yaml
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, NavigableString
+from pypdf import PdfWriter
 
 from sitekit.repository import ROOT
 
@@ -23,42 +26,7 @@ OUT = ROOT / "_build"
 NAME = "dynamical-isometry.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 STYLES = ("pygments.css", "proof.css", "exercise.css", "explorer.css", "book.css")
-CSS = """
-@page { size: A4; margin: 18mm 19mm 20mm }
-:root { --pst-font-size-base: 15px }
-html { font: 10pt/1.42 Georgia, 'DejaVu Serif', serif; color: #111 }
-body { margin: 0; counter-reset: none }
-h1, h2, h3, h4 { font-family: 'Helvetica Neue', 'DejaVu Sans', sans-serif; line-height: 1.2;
-  break-after: avoid }
-h1 { font-size: 20pt; margin: 0 0 8mm } h2 { font-size: 14pt } h3 { font-size: 11.5pt }
-.page { break-before: page } .part { break-before: page; padding-top: 60mm; font-size: 24pt;
-  font-family: 'DejaVu Sans', sans-serif }
-.cover { height: 235mm; display: flex; flex-direction: column; justify-content: center }
-.cover h1 { font-size: 34pt; margin-bottom: 4mm } nav.contents li { list-style: none }
-nav.contents ul { padding-left: 5mm } a { color: #0b4a8f; text-decoration: none }
-pre { font: 7.6pt/1.35 'DejaVu Sans Mono', monospace; white-space: pre-wrap; margin: 0;
-  overflow-wrap: anywhere; background: #f5f6f7; padding: 2mm 2.5mm; border-radius: 1mm }
-code { font: .84em 'DejaVu Sans Mono', monospace }
-.cell, .cell_output, figure, pre, .isolib-explorer, tr { break-inside: avoid }
-.cell { margin: 3mm 0 } .cell_output pre { background: none; border-left: .6mm solid #bbb;
-  border-radius: 0 }
-img, svg { max-width: 100% } figure { margin: 4mm 0; text-align: center }
-figure img { max-height: 105mm } figcaption { font-size: 8.6pt; text-align: left }
-.cell_output img { max-height: 105mm; display: block; margin: auto }
-table { border-collapse: collapse; font-size: 8.4pt; margin: 3mm 0; width: 100% }
-th, td { border-bottom: .2mm solid #ccc; padding: 1mm 1.5mm; text-align: left;
-  vertical-align: top; overflow-wrap: anywhere }
-table.math { font-size: inherit } td code { overflow-wrap: anywhere }
-.admonition { border-left: .8mm solid #8aa; padding: .5mm 4mm; margin: 4mm 0 }
-.admonition-title { font-weight: bold; font-family: 'DejaVu Sans', sans-serif; font-size: 9pt }
-.isolib-explorer .isolib-controls, .headerlink, button { display: none !important }
-.isolib-explorer svg { max-height: 90mm } mjx-container { font-size: 112% !important }
-div.math { display: flex; flex-direction: row-reverse; align-items: center }
-div.math mjx-container { flex-grow: 1; margin: 2mm 0 !important }
-mjx-container[display='true'] { break-inside: avoid; max-width: 100%; overflow: hidden }
-.sd-row { display: flex; gap: 4mm } .sd-card { border: .2mm solid #ccc; padding: 2mm; flex: 1 }
-dl.py dd { margin-left: 6mm } dl.py > dt { font: 8.4pt 'DejaVu Sans Mono', monospace }
-"""
+CSS = Path(__file__).with_name("pdf.css")
 
 
 def order() -> list[tuple[str, list[str]]]:
@@ -86,6 +54,12 @@ def chapter(html: Path, document: str, known: set[str]):
         node.decompose()  # the code of figures
     for node in section.select("details"):
         node["open"] = ""
+    for node in section.select("div.isolib-explorer"):
+        still(page, node)
+    for node in section.select("span.math"):
+        tie(page, node)
+    for text in section.select("td code"):
+        breakable(page, text)
     folder = posixpath.dirname(document)
     for node in section.find_all(True):
         if node.get("id") and not node.find_parent("svg"):
@@ -101,9 +75,42 @@ def chapter(html: Path, document: str, known: set[str]):
                 node["href"] = "#" + anchor(there, name)
             else:  # a file of the site, not a page of the book
                 node.unwrap()
+    section.insert(0, page.new_tag("span", id=section["id"]))
     section["class"] = "page"
     section["id"] = anchor(document)
     return section
+
+
+def still(page, explorer) -> None:
+    """An explorer as a figure whose caption says what is set; the call that made it is dropped."""
+    spec = json.loads(explorer.find("script").string)
+    where = ", ".join(f"{c['label']} {c['text'][c['start']]}" for c in spec["controls"])
+    figure = explorer.wrap(page.new_tag("figure", attrs={"class": "still"}))
+    caption = page.new_tag("figcaption")
+    caption.string = f"{spec['title']}, here at {where}. On the web page it moves."
+    figure.append(caption)
+    cell = figure.find_parent("div", class_="cell")
+    code = cell and cell.select_one(".cell_input")
+    if code and re.fullmatch(r"\s*explorers\.\w+\(\)\s*", code.get_text()):
+        code.decompose()
+
+
+def tie(page, formula) -> None:
+    """No line begins with the full stop after a formula."""
+    following = formula.next_sibling
+    mark = isinstance(following, NavigableString) and re.match(r"[.,;:)\]!?’”]+", following)
+    if mark:
+        formula.wrap(page.new_tag("span", attrs={"class": "tied"})).append(mark[0])
+        following.replace_with(NavigableString(following[mark.end() :]))
+
+
+def breakable(page, code) -> None:
+    """A dotted name in a narrow column breaks after a dot or an underscore."""
+    for text in code.find_all(string=True):
+        *first, last = re.split(r"(?<=[._])(?=\w)", text)
+        for part in first:
+            text.insert_before(NavigableString(part), page.new_tag("wbr"))
+        text.replace_with(NavigableString(last))
 
 
 def assemble(html: Path) -> str:
@@ -112,24 +119,33 @@ def assemble(html: Path) -> str:
     known = {document for _, documents in parts for document in documents}
     static = (html / "_static").as_uri()
     links = "".join(f"<link rel='stylesheet' href='{static}/{name}'>" for name in STYLES)
-    body, contents = [], []
+    body, contents, heads = [], [], []
     for caption, documents in parts:
         lines = []
+        if "·" in caption:
+            body.append(f"<div class='part'><h1>Part {caption}</h1></div>")
         for document in documents:
             section = chapter(html, document, known)
             title = section.find("h1").get_text(" ", strip=True)
             lines.append(f"<li><a href='#{anchor(document)}'>{title}</a></li>")
+            section["style"] = f"page: p{len(heads)}"
+            heads.append(
+                f"@page p{len(heads)} {{ @top-right {{ content: {json.dumps(title)} }} }}"
+            )
             body.append(str(section))
         contents.append((caption, "".join(lines)))
     inside = "".join(f"<li>{c}<ul>{lines}</ul></li>" for c, lines in contents[1:])
     return (
         "<!doctype html><html lang='en' data-theme='light'><head><meta charset='utf-8'>"
-        f"<title>Dynamical Isometry</title>{links}<style>{CSS}</style>"
+        f"<title>Dynamical Isometry</title>{links}<style>{CSS.read_text('utf-8')}"
+        f"@page {{ @top-right {{ font: 8pt sans-serif; color: #555 }} }}{''.join(heads)}</style>"
         "<script>window.MathJax = {}</script>"
         f"<script defer src='{static}/mathjax/tex-chtml.js'></script></head><body>"
         "<div class='cover'><h1>Dynamical Isometry</h1><p>an executable course, from random "
         "matrices to the Jacobian spectra of deep networks</p><p>The Dynamical Isometry book "
-        "contributors</p></div><nav class='contents page'><h1>Contents</h1>"
+        "contributors</p><p>In this printed form proofs and solutions stand open, and explorers "
+        "are stills. On the web they fold, and move.</p></div>"
+        "<nav class='contents page'><h1>Contents</h1>"
         f"<ul>{inside}</ul></nav>{''.join(body)}"
         f"<script defer src='{static}/explorer.js'></script></body></html>"
     )
@@ -172,11 +188,12 @@ def print_pdf(chromium: str, text: str, source: Path, target: Path) -> None:
         page.evaluate("() => document.fonts.ready")
         page.pdf(
             path=target, prefer_css_page_size=True, print_background=True, outline=True,
-            tagged=True, display_header_footer=True, header_template="<span></span>",
-            footer_template="<div style='font: 8pt sans-serif; width: 100%; text-align: center'>"
-            "<span class='pageNumber'></span></div>",
+            tagged=True,
         )  # fmt: skip
         browser.close()
+    writer = PdfWriter(target, incremental=True)
+    writer.add_metadata({"/Author": "The Dynamical Isometry book contributors"})
+    writer.write(target)
 
 
 if __name__ == "__main__":

@@ -130,3 +130,11 @@ def test_the_printed_code_runs_and_has_the_predicted_spectrum(activation):
     spread = np.sqrt(d.law.variance / width)
     assert abs(np.log(s2.mean())) < 4 * spread
     assert found.ks < (2 + np.log(width)) / width + 3 * spread
+
+
+def test_the_least_variance_of_a_sigmoid_is_where_its_critical_line_begins():
+    d = design("sigmoid", 20)
+    assert 0 <= d.sigma_b2 < 1e-6 * d.q  # a shorter length would need a negative one
+    with pytest.raises(ValueError, match="sigma_b2 would be"):
+        meanfield.critical_point("sigmoid", 0.999 * d.q)
+    assert spectra.layer_variance("sigmoid", d.q) < spectra.layer_variance("sigmoid", 1.01 * d.q)

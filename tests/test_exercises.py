@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.special import digamma
+from scipy.optimize import brentq
+from scipy.special import digamma, expit
 
 from isolib import exercises, laws
 from isolib.activations import Activation
@@ -59,12 +60,12 @@ def bent(outer):
 
 ANSWERS = {
     "residual-training/1": (
-        [2.0**50, 1.1259e15],
+        [50, 50.0],
         [
-            (np.exp(50.0), "each layer doubles"),
-            (3.0**50, "half of the time"),
-            (2.0**25, "square it"),
-            (np.e, "factor 1/L"),
+            (1.0, "one layer"),
+            (37.5, "slopes of ReLU"),
+            (100.0, "small branches"),
+            (200.0, "square of its mean"),
         ],
     ),
     "residual-training/2": (
@@ -77,11 +78,11 @@ ANSWERS = {
         ],
     ),
     "convolutions/2": (
-        [lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3],
+        [lambda n: np.sin(5 * np.pi / n) / (5 * np.sin(np.pi / n))],
         [
-            (lambda n: ((1 + 2 * np.cos(2 * np.pi / n)) / 3) ** 2, "one direction only"),
-            (lambda n: (1 + 2 * np.cos(1 / n)) / 3, "is 2π/n."),
-            (lambda n: (1 + 2 * np.cos(np.pi / n)) / 3, "not π/n"),
+            (lambda n: (np.sin(5 * np.pi / n) / (5 * np.sin(np.pi / n))) ** 2, "one direction"),
+            (lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3, "value for 3 × 3"),
+            (lambda n: np.sin(2.5 * np.pi / n) / (5 * np.sin(np.pi / n / 2)), "not π/n"),
         ],
     ),
     "convolutions/4": (
@@ -336,14 +337,14 @@ ANSWERS = {
     ),
     "recurrent-networks/3": (
         [
-            lambda q: (1 + np.tanh(q), q - np.tanh(q)),
-            lambda q: [2 / (1 + np.exp(-2 * q)), q - np.tanh(q)],
+            lambda v: (1 + np.tanh(brentq(lambda q: q - np.tanh(q) - v, v, v + 1))) ** 0.5,
+            lambda v: (2 * expit(2 * brentq(lambda q: q - np.tanh(q) - v, 0, v + 1))) ** 0.5,
         ],
         [
-            (lambda q: ((1 + np.tanh(q)) ** 0.5, q - np.tanh(q)), "not g"),
-            (lambda q: (2.0, q), "cos"),
-            (lambda q: (1 + np.tanh(q), q), "length map"),
-            (lambda q: 1.0, "two numbers"),
+            (lambda v: 1 + np.tanh(brentq(lambda q: q - np.tanh(q) - v, v, v + 1)), "not g"),
+            (lambda v: 1 + (3 * v / 8) ** (1 / 3), "beginning"),
+            (lambda v: 1 + (3 * v / 4) ** (1 / 3), "tanh"),
+            (lambda v: np.sqrt(1 + np.tanh(v)), "First solve"),
         ],
     ),
     "in-practice/1": (

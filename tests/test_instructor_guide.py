@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from coursework import source
+from coursework import build, source
 from coursework.__main__ import parser
 from coursework.selftest import SelfTest
 
@@ -25,6 +25,7 @@ def test_the_example_is_a_problem_set_without_faults(tmp_path):
     path.write_text(text, encoding="utf-8")
     test = SelfTest(source.load(path))
     assert test.run(1), test.report()
+    assert "edge" in build.student_text(source.load(path), "https://github.com/a/b")
 
 
 def test_points_and_hours_of_the_sets():

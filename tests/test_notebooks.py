@@ -179,8 +179,8 @@ def numbers(text: str) -> dict[str, set[str]]:
     """Numbers that a text shows: of equations, and of statements and figures, by kind."""
     text = re.sub(r"[*\s]+", " ", text)
     return {
-        "equations": set(re.findall(r"\((\d+\.\d+)\)", text)),
-        "statements": set(re.findall(rf"\b((?:{KINDS}) \d+\.\d+)", text)),
+        "equations": set(re.findall(r"\(((?:\d+|A)\.\d+)\)", text)),
+        "statements": set(re.findall(rf"\b((?:{KINDS}) (?:\d+|A)\.\d+)", text)),
         "sections": set(re.findall(r"§(\d+(?:\.\d+)*)\. ", text)),
     }
 
@@ -195,7 +195,7 @@ def page_numbers(page: str) -> dict[str, set[str]]:
 
 
 def notebook_numbers(notebook) -> dict[str, set[str]]:
-    text = re.sub(r"\\tag\{(\d+\.\d+)\}", r" (\1) ", markdown(notebook))
+    text = re.sub(r"\\tag\{((?:\d+|A)\.\d+)\}", r" (\1) ", markdown(notebook))
     text = re.sub(r"^(#+) (\d[\d.]*?)\. ", r"\1 §\2. ", text, flags=re.M)
     return numbers(re.sub(r"</?\w+>", " ", text))
 
@@ -208,8 +208,8 @@ def test_numbers_are_the_pages(name, html):
     if re.match(r"\d\d-", name):  # a chapter; back matter may number less
         assert len(here["equations"]) >= 3 and len(here["statements"]) >= 5
     # and each numbered equation of the page is a tag here, once
-    tags = re.findall(r"\\tag\{([\d.]+)\}", markdown(notebook))
-    eqno = re.findall(r'<span class="eqno">\(([\d.]+)\)', page)
+    tags = re.findall(r"\\tag\{([A\d.]+)\}", markdown(notebook))
+    eqno = re.findall(r'<span class="eqno">\(([A\d.]+)\)', page)
     assert tags == eqno and len(set(tags)) == len(tags)
     # formulas of the page are formulas here
     displays = len(re.findall(r'<div class="math ', page[: page.index("</article>")]))

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from pypdf import PdfReader
 
+from isolib import explorers
 from sitekit.pdf import BROWSERS, NAME, OUT, anchor, order
 
 pytestmark = pytest.mark.browser
@@ -61,3 +62,14 @@ def test_the_site_links_it():
 def test_two_pages_of_one_name_have_two_anchors():
     assert anchor("book/index") != anchor("book/problem-sets/index")
     assert anchor("book/a/b", "x") == "a-b--x"
+
+
+def test_each_page_says_which_chapter_it_is_in(book):
+    heads = [page.extract_text().strip().split("\n")[0] for page in book.pages]
+    assert sum("One law for residual networks" in head for head in heads) > 10
+    assert book.metadata.author == "The Dynamical Isometry book contributors"
+
+
+def test_every_explorer_has_a_caption(book):
+    text = "".join(page.extract_text() for page in book.pages)
+    assert len(re.findall(r"On the\s+web\s+page\s+it\s+moves", text)) == len(explorers.ALL)

@@ -4,11 +4,13 @@ Each page is visited once (http) and once more (file); what was seen is kept in 
 test looks at one side of the records, so that its name says what is wrong.
 """
 
+import importlib
 import json
 import re
 import statistics
 from dataclasses import dataclass, field
 from functools import cache
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -26,6 +28,7 @@ PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 W, H, BOX = 640, 380, {"left": 62, "right": 14, "top": 14, "bottom": 50}  # as in explorer.js
 PAGE_BYTES = 1_500_000
+REFERENCE = "book/back-matter/reference.html"
 
 
 # ---- the pages as files ----------------------------------------------------------------------
@@ -151,6 +154,32 @@ def test_pages_are_light(html, pages):
     for name, size in sorted(sizes.items(), key=lambda item: -item[1])[:3]:
         print(f"{name}: {size / 1e6:.2f} MB of its own")
     assert max(sizes.values()) <= PAGE_BYTES, sizes
+
+
+def test_what_a_page_costs_is_listed(html, pages):
+    text = (html / "book" / "how-to-use.html").read_text(encoding="utf-8")
+    rows = re.findall(r"<tr.*?</tr>", text, flags=re.S)
+    cells = [
+        [unescape(re.sub("<[^>]+>", "", c)).strip() for c in re.findall(r"<td.*?</td>", r, re.S)]
+        for r in rows
+    ]
+    costs = {c[0]: c[1:] for c in cells if len(c) == 5}
+    for name in chapters(pages):
+        number = tables.CHAPTERS.index(Path(name).stem) + 1
+        (row,) = [v for title, v in costs.items() if title.startswith(f"{number} · ")]
+        assert float(row[0]) >= 0
+        assert abs(float(row[1]) - own_bytes(html, name, pages[name]) / 1000) <= 1, name
+        stored = "results.load(" in (ROOT / name.replace(".html", ".md")).read_text("utf-8")
+        assert (row[2] != "–") == stored == (row[3] != "–")
+
+
+def test_the_reference_has_every_public_name(html):
+    ids = set(re.findall(r'id="isolib\.([\w.]+)"', (html / REFERENCE).read_text("utf-8")))
+    shown = {name.rpartition(".")[2] for name in ids}
+    for path in sorted((ROOT / "isolib").glob("*.py")):
+        module = importlib.import_module(f"isolib.{path.stem}")
+        missing = set(getattr(module, "__all__", ())) - shown - {"NAMES", "QUINTIC"}
+        assert not missing, f"{path.name}: {sorted(missing)}"
 
 
 def test_each_chapter_offers_its_notebook(html, pages):

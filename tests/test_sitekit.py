@@ -221,6 +221,18 @@ def test_a_chapter_keeps_its_number_while_others_are_missing(book):
     assert "1. A good page" not in re.sub(r"<[^>]+>", "", page).replace("10. A", "")
 
 
+def test_the_appendix_has_a_letter(book):
+    later = GOOD.replace("{cite:t}`one2000work`", "no one")
+    pages = {"index": INDEX + "\n{cite:t}`one2000work`\n", "part/complex-analysis": later}
+    good, said = book(pages, execute=True)
+    assert good, said
+    page = (book.html / "part" / "complex-analysis.html").read_text(encoding="utf-8")
+    notebook = (book.html / "notebooks" / "complex-analysis.ipynb").read_text("utf-8")
+    assert "(A.1)" in page and "Theorem A.1" in page and "Theorem A.1" in notebook
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "A. A good page" in text and "A. A section" not in text
+
+
 def test_without_an_address_there_is_no_colab_button(book, monkeypatch):
     monkeypatch.setattr("sitekit.pages.address", lambda configured: "")
     good, said = book({"index": INDEX, "good": GOOD.replace("{numref}`fig-line`", "1.1")})

@@ -64,17 +64,17 @@ def slowest_mode(answer):
     """It should be a function of the side n, say `def slowest(n): ...`."""
     return function_of(
         answer,
-        [4, 7, 14, 28],
-        lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3,
+        [7, 14, 28],
+        lambda n: np.sin(5 * np.pi / n) / (5 * np.sin(np.pi / n)),
         rtol=1e-9,
         wrong=[
             (
-                lambda n: ((1 + 2 * np.cos(2 * np.pi / n)) / 3) ** 2,
+                lambda n: (np.sin(5 * np.pi / n) / (5 * np.sin(np.pi / n))) ** 2,
                 "The slowest mode varies in one direction only: the other factor is 1.",
             ),
-            (lambda n: (1 + 2 * np.cos(1 / n)) / 3, "The lowest frequency is 2π/n."),
+            (lambda n: (1 + 2 * np.cos(2 * np.pi / n)) / 3, "That is the value for 3 × 3."),
             (
-                lambda n: (1 + 2 * np.cos(np.pi / n)) / 3,
+                lambda n: np.sin(2.5 * np.pi / n) / (5 * np.sin(np.pi / 2 / n)),
                 "On a ring of n positions the lowest frequency is 2π/n, not π/n.",
             ),
         ],

@@ -29,10 +29,13 @@ def designs() -> Explorer:
         atoms = [(place, weight) for place, weight in law.atoms() if place > 0]
         zero = sum(weight for place, weight in law.atoms() if place == 0)
         warned = " " + d.warnings[0] if d.warnings else ""
-        rule = "/L" if architecture == "residual" else ""
+        residual = architecture == "residual"
+        gain = (d.sigma_w2 / depth if residual else d.sigma_w2) ** 0.5
+        bias = "no biases" if residual else f"biases normal with std {d.sigma_b2**0.5:.3g}"
+        size = 1.0 if residual else (d.q - d.sigma_b2) / d.sigma_w2
         text = (
-            f"WᵀW = σ_w²{rule} with σ_w² = {d.sigma_w2:.5g}, σ_b² = {d.sigma_b2:.3g}, "
-            f"q = {d.q:.3g}. Law of JJᵀ: mean {d.law.mean:.3f}, spread "
+            f"nn.init.orthogonal_(w, gain={gain:.5g}), {bias}, inputs of mean square {size:.3g}. "
+            f"Law of JJᵀ: mean {d.law.mean:.3f}, spread "
             f"{d.law.variance / d.law.mean**2:.3f}, s_max {d.s_max:.3f}"
             + (f", weight {zero:.3g} at 0." if zero > 1e-9 else ".")
             + warned

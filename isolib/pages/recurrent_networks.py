@@ -8,7 +8,7 @@ import numpy as np
 
 from isolib import activations, results
 from isolib._check import finite, positive
-from isolib.exercises import exercise, number
+from isolib.exercises import exercise, function_of, number
 from isolib.explore import Curve, Explorer, Frame
 
 
@@ -176,17 +176,28 @@ def no_penalty_at_all(answer):
 
 @exercise("recurrent-networks/3")
 def sine_network(answer):
-    """It should be a function of q that returns the pair (g², v)."""
-    q = np.array([0.05, 0.5, 2.0])
-    try:
-        g2, v = (np.array([float(a) for a in column])
-                 for column in zip(*(answer(p) for p in q), strict=True))  # fmt: skip
-    except (TypeError, ValueError) as error:
-        return f"It should be a function of q that returns two numbers ({error})."
-    if not np.allclose(g2, 1 + np.tanh(q), rtol=1e-6):
-        if np.allclose(g2**2, 1 + np.tanh(q), rtol=1e-6):
-            return "The first should be g², not g."
-        return "E cos²(√q z) = (1 + E cos(2√q z))/2, and E cos(az) = e^(−a²/2)."
-    if not np.allclose(v, q - np.tanh(q), rtol=1e-6):
-        return "g² is right. v is what the length map lacks: q = g² E sin² + v."
-    return None
+    """It should be a function of v, say `def gain(v): ...`, that returns g."""
+
+    def length(v):
+        low, high = v, v + 1.0
+        for _ in range(60):  # v = q - tanh q increases with q
+            middle = (low + high) / 2
+            below = middle - np.tanh(middle) < v
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return middle
+
+    def each(v):  # root finders take numbers only
+        return np.array([answer(float(one)) for one in v])
+
+    return function_of(
+        each if callable(answer) else answer,
+        [1e-3, 0.1, 2.0],
+        lambda v: np.sqrt(1 + np.tanh(length(v))),
+        rtol=1e-6,
+        wrong=[
+            (lambda v: 1 + np.tanh(length(v)), "That is g², not g."),
+            (lambda v: 1 + (3 * v / 8) ** (1 / 3), "That is the beginning of its expansion."),
+            (lambda v: 1 + (3 * v / 4) ** (1 / 3), "That is tanh, and for small v only."),
+            (lambda v: np.sqrt(1 + np.tanh(v)), "That takes v for q. First solve v = q − tanh q."),
+        ],
+    )

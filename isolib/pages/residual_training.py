@@ -9,6 +9,10 @@ from isolib.exercises import exercise, function_of, number
 from isolib.explore import Curve, Explorer, Frame
 
 
+def _title(name):
+    return name.replace("_", " ").replace("selu", "SELU").replace("relu", "ReLU")
+
+
 def training_curves() -> Explorer:
     """Chapter 13: the stored runs of one activation, at equal c and at equal σ_w²."""
     run = results.load("residual-training")["data"]
@@ -30,7 +34,7 @@ def training_curves() -> Explorer:
             Curve("highest", steps, top(first[quantity].max(0)), color=2),
             Curve("median of the seven at equal c", steps, top(everyone), "theory"),
         ]
-        title = name.replace("_", " ").replace("selu", "SELU").replace("relu", "ReLU")
+        title = _title(name)
         ends = [f"{n[quantity][:, -1].mean():.3f} at c = {n['c']:.3g} (rate {n['rate']:g})"
                 for n in (first, other)]  # fmt: skip
         return Frame(
@@ -44,7 +48,7 @@ def training_curves() -> Explorer:
         "Residual networks of 50 layers, each at its own best rate",
         frame,
         {
-            "name": {k.replace("_", " "): k for k in names},
+            "name": {_title(k): k for k in names},
             "quantity": {"training loss": "loss", "test accuracy": "accuracy"},
         },
         {"name": "activation", "quantity": "shown"},
@@ -58,17 +62,17 @@ def training_curves() -> Explorer:
 
 
 @exercise("residual-training/1")
-def unscaled_mean(answer):
-    """It should be a number: the mean of the spectrum of JJᵀ."""
+def spread_of_a_repaired_network(answer):
+    """It should be a number: the relative variance of the law of JJᵀ at 50 layers."""
     return number(
         answer,
-        2.0**50,
+        50.0,
         rtol=1e-3,
         wrong={
-            np.exp(50.0): "e^c is the limit of many small branches: here each layer doubles.",
-            3.0**50: "φ'² of ReLU is 1 only half of the time.",
-            2.0**25: "That is the root mean square singular value: square it.",
-            np.e: "Without the factor 1/L every layer adds 1, not 1/50.",
+            1.0: "That is one layer. There are fifty, and relative variances add.",
+            37.5: "That is the linear network: the slopes of ReLU have a variance too.",
+            100.0: "2c is the limit of many small branches: here each doubles the mean.",
+            200.0: "Divide the variance of a layer by the square of its mean, 1 + v.",
         },
     )
 

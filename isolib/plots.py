@@ -6,7 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from isolib._check import finite, one_of, positive_int
+from isolib._check import finite, positive_int
 
 #: Okabe and Ito's colours, told apart by readers with any colour vision; theory is always ink
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6a6a6a")
@@ -62,8 +62,6 @@ def axes(columns=1, *, xlabel="", ylabel="", title="", xscale="linear", yscale="
     titles = [title] * columns if isinstance(title, str) else title
     if not isinstance(titles, (list, tuple)) or len(titles) != columns:
         raise ValueError(f"title must be one text or a list of {columns}, got {title!r}")
-    for name, scale in (("xscale", xscale), ("yscale", yscale)):
-        one_of(name, scale, mpl.scale.get_scale_names())
     _, grid = plt.subplots(1, columns, squeeze=False, **kw)
     for i, (ax, text) in enumerate(zip(grid[0], titles, strict=True)):
         ax.set(xlabel=xlabel, xscale=xscale, yscale=yscale, title=text)

@@ -202,7 +202,7 @@ TABLE = [
     *row(data.copy_task, dict(count=1, blanks=4), count=COUNT, blanks=COUNT, seed=SEED),
     *row(exercises.check, {}, key=[None, 3, [], "why-isometry/x"]),
     *row(results.load, {}, name=[None, 3, "x", "../x", "x" * 300]),
-    *row(plots.axes, {}, columns=COUNT, title=[None, 3, ["a", "b"]], xscale=[None, "x", []]),
+    *row(plots.axes, {}, columns=COUNT, title=[None, 3, ["a", "b"]]),
     *row(plots.spectrum, {}, samples=[*REAL[1:], []]),
 ]  # fmt: skip
 

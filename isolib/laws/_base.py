@@ -14,8 +14,7 @@ from isolib.laws._series import bisect, cosines, free_cumulants, log_s_from_mome
 def levels(u) -> np.ndarray:
     """Levels of a quantile as an array, all in [0, 1]."""
     u = finite("u", u)
-    for value in (u.min(initial=1.0), u.max(initial=0.0)):
-        in_range("u", float(value), 0, 1)
+    in_range("u", float(u.flat[abs(u - 0.5).argmax()]) if u.size else 0.5, 0, 1)
     return u
 
 

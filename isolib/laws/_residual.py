@@ -97,8 +97,7 @@ class OrthogonalLayer(Law):
         return [(self.b - self.half, self.b + self.half)]
 
     def cdf(self, x):
-        x = finite("x", x)
-        return 0.5 + np.arcsin(np.clip((x - self.b) / self.half, -1, 1)) / np.pi
+        return 0.5 + np.arcsin(np.clip((finite("x", x) - self.b) / self.half, -1, 1)) / np.pi
 
     def moments(self, k):
         theta = (np.arange(positive_int("k", k, MOST)) + 0.5) * np.pi / k  # exact to degree 2k − 1

@@ -102,6 +102,7 @@ TABLE = [
          weights=[*REAL, [1], [0, 1], [0.5, 0.6]]),
     *row(laws.MultiplicativeBrownian, {}, c=NONNEGATIVE),
     *row(laws.SquaredSlope, dict(activation="tanh", q=1.0), q=POSITIVE, activation=[None, "tan"]),
+    *row(laws.SquaredSlope, dict(activation="gelu"), q=[3e3, 1e4]),
     *row(laws.FromS, dict(log_s=lambda z: -2 * np.log(1 + z)), log_s=FUNCTION,
          at_zero=[*NONE, 1.0]),
     *row(laws.free_cumulants, {}, moments=[*REAL, 1.0, [[1.0]]]),

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from isolib.results import cores
+
 PEERS = Path(__file__).resolve().parent / "peers"
 BUILT = PEERS.parent.parent / "_build" / "peers"
 
@@ -53,8 +55,7 @@ def machine() -> dict:
     if info.is_file():
         found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(encoding="utf-8"), re.M)
         cpu = found[1].strip() if found else cpu
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"cpu": cpu, "cores": cores, "system": platform.system()}
+    return {"cpu": cpu, "cores": cores(), "system": platform.system()}
 
 
 def describe(here: dict) -> str:

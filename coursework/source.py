@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coursework import blanks
+from coursework import blanks, points
 from coursework.reading import Cell, SourceError, read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -274,6 +274,8 @@ class Reader:
         out = self.out
         if out.questions and not out.variant:
             self.wrong(None, "there is no cell tagged 'variant'")
+        for message in points.mistakes(out):
+            self.wrong(None, message)
         names = [q.name for q in out.questions.values()]
         for q in out.questions.values():
             if names.count(q.name) > 1:

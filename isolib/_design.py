@@ -16,11 +16,10 @@ from isolib.residual import cumulant_sigma_w2, residual, residual_outlier
 if TYPE_CHECKING:
     from isolib.laws import Law
 
+#: what code calls an activation, where it is not nn.functional.NAME
 _TORCH = {
     "linear": "lambda h: h", "relu": "torch.relu", "hard_tanh": "nn.functional.hardtanh",
     "tanh": "torch.tanh", "erf": "torch.erf", "sigmoid": "torch.sigmoid", "sin": "torch.sin",
-    "selu": "nn.functional.selu", "gelu": "nn.functional.gelu", "silu": "nn.functional.silu",
-    "softplus": "nn.functional.softplus",
 }  # fmt: skip
 
 _CODE = """\
@@ -209,7 +208,9 @@ def _phi(act):
         alpha = act.slope(-1.0) if act.name == "leaky_relu" else -float(act.phi(-1e3))
         if act in (activations.get(act.name), activations.get(act.name, alpha=alpha)):
             return f"lambda h: nn.functional.{act.name}(h, {alpha:g})"
-    return _TORCH[act.name] if act.name in _TORCH and act is activations.get(act.name) else "None"
+    if act.name not in activations.NAMES or act is not activations.get(act.name):
+        return "None"
+    return _TORCH.get(act.name, f"nn.functional.{act.name}")
 
 
 def _warnings(act, target, q, cost, law):

@@ -94,9 +94,7 @@ def _forward(model, x, stages):
         x0, *inner = model.hidden(x)
         return x0, inner[-1], [(f"layer {i + 1}", t) for i, t in enumerate(inner)]
     known = dict(model.named_modules())
-    names = _stages.submodules(model) if stages is None else stages
-    if not (isinstance(names, (list, tuple)) and all(isinstance(n, str) for n in names)):
-        raise ValueError(f"stages must be a list of names of submodules, got {stages!r}")
+    names = _stages.submodules(model) if stages is None else list(stages)
     if unknown := [n for n in names if n not in known]:
         raise ValueError(f"stages must name submodules of the model, got {', '.join(unknown)}")
     with _stages.recorded(model, names) as seen:

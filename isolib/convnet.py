@@ -10,7 +10,8 @@ from torch.nn.functional import conv2d, linear, pad
 
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int, tensor
-from isolib.networks import generator, initial_weights
+from isolib.networks import generator, initial_weights, normal_parameters
+from isolib.stiefel import _q_factor
 
 __all__ = ["ConvNet", "initial_kernels"]
 
@@ -50,9 +51,7 @@ def initial_kernels(
     if kind == "gaussian":
         z *= math.sqrt(variance / (c * k * k))
     else:
-        q, r = torch.linalg.qr(z)  # its sign is fixed as in `initial_weights`
-        signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(dtype)
-        z = q * (signs.unsqueeze(-2) * math.sqrt(variance))
+        z = _q_factor(z)[0] * math.sqrt(variance)  # its sign is fixed as in `initial_weights`
     return z.mT.reshape(count, c, c, k, k).contiguous()
 
 
@@ -119,11 +118,7 @@ class ConvNet(nn.Module):
             raise ValueError(f"inputs must be (channels, height, width) or None, got {inputs!r}")
         self.inputs = inputs and tuple(positive_int("inputs", n) for n in inputs)
         g, c, k = generator(seed), self.channels, self.kernel
-
-        def normal(variance, *shape):
-            z = torch.randn(*shape, generator=g) * math.sqrt(variance)
-            return nn.Parameter(z.to(dtype=dtype, device=device))
-
+        normal = normal_parameters(g, dtype, device)
         kernels = initial_kernels(weights, depth, c, k, variance=sigma_w2, seed=g, dtype=dtype)
         self.weight = nn.Parameter(kernels.to(device))
         self.bias = normal(self.sigma_b2, depth, c)

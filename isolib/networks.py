@@ -9,6 +9,7 @@ from torch import nn
 
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int, tensor
+from isolib.stiefel import _q_factor
 
 __all__ = ["MLP", "ConvNet", "RNN", "ResidualConvNet", "ResidualMLP",  # noqa: F822 (see below)
            "initial_weights"]  # fmt: skip
@@ -23,6 +24,21 @@ def generator(seed: int | torch.Generator | None) -> torch.Generator:
     elif isinstance(seed, bool) or not isinstance(seed, int) and not hasattr(seed, "__index__"):
         raise ValueError(f"seed must be an int, a torch.Generator or None, got {seed!r}")
     return torch.Generator().manual_seed(int(seed))
+
+
+def normal_parameters(g: torch.Generator, dtype: torch.dtype, device):
+    """normal(variance, *shape), which draws independent Gaussian parameters with `g`.
+
+    Raises `ValueError` unless dtype is a floating-point one.
+    """
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f"dtype must be a floating-point torch.dtype, got {dtype!r}")
+
+    def normal(variance, *shape):
+        z = torch.randn(*shape, generator=g) * math.sqrt(variance)
+        return nn.Parameter(z.to(dtype=dtype, device=device))
+
+    return normal
 
 
 def initial_weights(
@@ -52,19 +68,13 @@ def initial_weights(
     one_of("kind", kind, ("orthogonal", "gaussian"))
     count, n = positive_int("count", count), positive_int("n", n)
     variance = positive("variance", variance)
-    try:
-        device = torch.empty(0, device=device).device
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        raise ValueError(f"device must be one that torch has here, got {device!r}") from error
     # QR does not exist in half precision; the draw is on the CPU so that every device agrees
     work = dtype if dtype in (torch.float32, torch.float64) else torch.float32
     g = torch.randn(count, n, n, generator=generator(seed), dtype=work).to(device)
     if kind == "gaussian":
         return g.mul_(math.sqrt(variance / n)).to(dtype)
-    q, r = torch.linalg.qr(g)
     # QR leaves the sign of each column to LAPACK; with diag R > 0 the factor is unique, hence Haar
-    signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(work)
-    return q.mul_(signs.unsqueeze(-2) * math.sqrt(variance)).to(dtype)
+    return _q_factor(g)[0].mul_(math.sqrt(variance)).to(dtype)
 
 
 class MLP(nn.Module):
@@ -127,14 +137,8 @@ class MLP(nn.Module):
         self.weights = one_of("weights", weights, ("orthogonal", "gaussian"))
         self.inputs = self.width if inputs is None else positive_int("inputs", inputs)
         self.outputs = self.width if outputs is None else positive_int("outputs", outputs)
-        if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-            raise ValueError(f"dtype must be a floating-point torch.dtype, got {dtype!r}")
         g = generator(seed)
-
-        def normal(variance, *shape):
-            z = torch.randn(*shape, generator=g) * math.sqrt(variance)
-            return nn.Parameter(z.to(dtype=dtype, device=device))
-
+        normal = normal_parameters(g, dtype, device)
         self.weight = nn.Parameter(
             initial_weights(
                 weights, self.depth, self.width,

@@ -28,8 +28,6 @@ def log_singular_values(factors: Iterable[np.ndarray], sweeps: int = 3000) -> np
     >>> bool(np.allclose(log_singular_values([A] * 100) / np.log(10), [300, -300]))
     True
     """
-    if not isinstance(factors, Iterable):
-        raise ValueError(f"factors must be a list of matrices, got {factors!r}")
     q = d = t = None
     for a in factors:
         a = finite("factors", a)

@@ -129,11 +129,15 @@ def _arrays(value):
     return value
 
 
+def cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def platform_name(device: str) -> str:
     """What the provenance calls a device: the GPU's name, or the number of CPU cores."""
     if device == "cuda":
         import torch
 
         return torch.cuda.get_device_name()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"CPU, {cores} cores ({sys.platform})"
+    return f"CPU, {cores()} cores ({sys.platform})"

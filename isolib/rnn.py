@@ -9,7 +9,7 @@ from torch import nn
 
 from isolib import activations
 from isolib._check import nonnegative, one_of, positive, positive_int, tensor
-from isolib.networks import generator, initial_weights
+from isolib.networks import generator, initial_weights, normal_parameters
 from isolib.stiefel import _turned
 
 __all__ = ["RNN"]
@@ -72,18 +72,12 @@ class RNN(nn.Module):
         self.every_step = bool(every_step)
         if hard and weights != "orthogonal":
             raise ValueError(f"hard needs weights='orthogonal' to start from, got {weights!r}")
-        if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-            raise ValueError(f"dtype must be a floating-point torch.dtype, got {dtype!r}")
         g, n = generator(seed), self.width
+        normal = normal_parameters(g, dtype, device)
         if weights == "glorot":
             w = (torch.rand(n, n, generator=g) * 2 - 1) * math.sqrt(3 * self.sigma_w2 / n)
         else:
             w = initial_weights(weights, 1, n, variance=self.sigma_w2, seed=g, dtype=dtype)[0]
-
-        def normal(variance, *shape):
-            z = torch.randn(*shape, generator=g) * math.sqrt(variance)
-            return nn.Parameter(z.to(dtype=dtype, device=device))
-
         self.weight = nn.Parameter(w.to(dtype=dtype, device=device))
         self.weight_in = normal(sigma_u2 / inputs, n, inputs)
         self.bias = normal(sigma_b2, n)

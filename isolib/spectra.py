@@ -166,6 +166,19 @@ def _eval_mode(model):
             m.training = training
 
 
+def _one_each(y, x):
+    """Refuse an output y that is no tensor with a row for each row of x."""
+    import torch
+
+    if not isinstance(y, torch.Tensor):
+        raise ValueError(f"the model must return one tensor, got {type(y).__name__}")
+    if y.ndim == 0 or len(y) != len(x):
+        raise ValueError(
+            "the model must map a batch to a batch: "
+            f"an input of shape {tuple(x.shape)} gave {tuple(y.shape)}"
+        )
+
+
 def _shape(model, x):
     """(out, in, whether the model brings its own Jacobian)."""
 
@@ -179,21 +192,13 @@ def _shape(model, x):
 
 def _applied(model, x):
     """What the model makes of a batch: a batch."""
-    import torch
-
     try:
         y = model(x)
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
         raise ValueError(
             f"the model could not be applied to x of shape {tuple(x.shape)}: {error}"
         ) from error
-    if not isinstance(y, torch.Tensor):
-        raise ValueError(f"the model must return one tensor, got {type(y).__name__}")
-    if y.ndim == 0 or len(y) != len(x):
-        raise ValueError(
-            "the model must map a batch to a batch: "
-            f"an input of shape {tuple(x.shape)} gave {tuple(y.shape)}"
-        )
+    _one_each(y, x)
     return y
 
 

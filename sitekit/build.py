@@ -1,6 +1,7 @@
 """`python -m sitekit.build`: the whole book into _build/html, every warning an error.
 
 With --notebooks: then copy the notebooks that were written beside the pages to notebooks/.
+With pages, such as book/training/stiefel: these alone, into _build/draft/html, in seconds.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
 from jupyter_book.sphinx import build_sphinx
 
 from sitekit import pdf
 from sitekit.pdf import OUT
-from sitekit.repository import ROOT
+from sitekit.repository import ROOT, contents
 
 
-def build(out: Path, **overrides) -> bool:
-    """Run Sphinx once; True if it ended without error or warning."""
+def build(out: Path, strict: bool = True, **overrides) -> bool:
+    """Run Sphinx once; True if it ended without error and, if strict, without warning."""
     status = build_sphinx(
         str(ROOT),
         str(out / "html"),
@@ -33,11 +35,39 @@ def build(out: Path, **overrides) -> bool:
             **overrides,
         },
         noconfig=True,
-        warningiserror=True,
+        warningiserror=strict,
         keep_going=True,
         quiet=False,
     )
     return status == 0
+
+
+def draft(pages: list[str], out: Path = OUT / "draft") -> bool:
+    """Some pages alone, with their numbers; links to the pages that are not there stay words.
+
+    Raises `SystemExit` where a page is no file or stands in no part of _toc.yml.
+    """
+    toc = contents()
+    pages = [page.removesuffix(".md") for page in pages]
+    known = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    for page in pages:
+        if not (ROOT / f"{page}.md").is_file():
+            near = [name for name in known if Path(name).name == Path(page).name]
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SystemExit(f"there is no file {page}.md in {ROOT.name}{hint}")
+        if page not in known:
+            raise SystemExit(f"{page} is in no part of _toc.yml: add a line '- file: {page}'")
+    for part in toc["parts"]:
+        wanted = {*pages, "book/back-matter/bibliography"}  # where citations lead
+        part["chapters"] = [one for one in part["chapters"] if one["file"] in wanted]
+    toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "_toc.yml").write_text(yaml.safe_dump(toc, allow_unicode=True), encoding="utf-8")
+    few = {"external_toc_path": str(out / "_toc.yml"), "suppress_warnings": ["ref"]}
+    good = build(out, strict=False, nitpicky=False, **few)  # theorems of other pages still warn
+    for page in pages if good else []:
+        print(f"open {out / 'html' / page}.html (labels of other pages are not found in a draft)")
+    return good
 
 
 def quiet_kernels() -> None:
@@ -62,6 +92,7 @@ def landing(html: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--notebooks", action="store_true", help="then update notebooks/")
+    parser.add_argument("pages", nargs="*", help="these pages alone, as book/training/stiefel")
     options = parser.parse_args()
     os.environ["ISOLIB_STATIC"] = "1"  # explorers write their static part only
     # the pages' matrices are small: one thread is as fast, and does not stall on a busy machine
@@ -70,11 +101,11 @@ def main() -> int:
     os.environ.setdefault("PYTHONWARNINGS", "ignore::DeprecationWarning")  # of the tools, not ours
     quiet_kernels()
     started = time.perf_counter()
-    good = build(OUT)
-    if good:
+    good = draft(options.pages) if options.pages else build(OUT)
+    if good and not options.pages:
         landing(OUT / "html")
         pdf.main()
-    if good and options.notebooks:
+    if good and options.notebooks and not options.pages:
         target = ROOT / "notebooks"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(OUT / "html" / "notebooks", target)

@@ -69,7 +69,7 @@ def table(app, doctree, docname):
                 [
                     nodes.reference("", title, internal=True, refuri=target),
                     nodes.Text(f"{seconds:.0f}"),
-                    nodes.Text(f"@weight {page}@"),
+                    nodes.Text(f"%weight {page}%"),
                     nodes.Text(" + ".join(f"{m:.0f}" for m in runs.values()) or "–"),
                     nodes.Text(" + ".join(runs) or "–"),
                 ]
@@ -89,8 +89,8 @@ def fill(app, error):
     html = Path(app.outdir)
     for page in html.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        if "@weight " in text:
-            new = re.sub(r"@weight (\S+)@", lambda m: f"{weight(html, m[1]) / 1000:.0f}", text)
+        if "%weight " in text:
+            new = re.sub(r"%weight (\S+)%", lambda m: f"{weight(html, m[1]) / 1000:.0f}", text)
             page.write_text(new, encoding="utf-8")
 
 

@@ -15,11 +15,10 @@ import sys
 import time
 from pathlib import Path
 
-import yaml
 from bs4 import BeautifulSoup, NavigableString
 from pypdf import PdfWriter
 
-from sitekit.repository import ROOT
+from sitekit.repository import ROOT, contents
 
 OUT = ROOT / "_build"
 
@@ -31,7 +30,7 @@ CSS = Path(__file__).with_name("pdf.css")
 
 def order() -> list[tuple[str, list[str]]]:
     """(caption, documents) of every part in the table of contents; the first is the root's."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    toc = contents()
     parts = [("", [toc["root"]])]
     for part in toc["parts"]:
         parts.append((part["caption"], [chapter["file"] for chapter in part["chapters"]]))

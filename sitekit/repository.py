@@ -1,4 +1,4 @@
-"""The one place that knows the public address of this repository."""
+"""The one place that knows this repository: its root, its contents, its public address."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import re
 import subprocess
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def contents() -> dict:
+    """The table of contents: `root`, and `parts` with their `caption` and `chapters`."""
+    return yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 
 
 def address(configured: str = "") -> str:

@@ -11,6 +11,7 @@ The readers :func:`load_ledger` and :func:`load_errata` need no Sphinx: tests us
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from pathlib import Path
 
 import yaml
@@ -20,10 +21,11 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-_TOC = yaml.safe_load((Path(__file__).parents[1] / "_toc.yml").read_text(encoding="utf-8"))
+from sitekit.repository import contents
+
 CHAPTERS = tuple(
     Path(chapter["file"]).name
-    for part in _TOC["parts"]
+    for part in contents()["parts"]
     if "numbered" in part
     for chapter in part["chapters"]
 )
@@ -79,7 +81,9 @@ def _rows(path: Path, fields: tuple[str, ...]) -> list[dict]:
                 f"use only {', '.join(fields)}"
             )
         if row["id"] in seen:
-            raise TableError(f"{name}: duplicate id; give one of the two rows another id")
+            letter, used = str(row["id"])[:1], {str(other.get("id")) for other in rows}
+            free = next(new for i in count(1) if (new := f"{letter}{i}") not in used)
+            raise TableError(f"{name}: duplicate id; give one of the two rows another, as {free}")
         seen.add(row["id"])
         for slug in chapters_of(row):
             if slug not in CHAPTERS:

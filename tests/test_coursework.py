@@ -124,6 +124,8 @@ MISTAKES = [
     ("Write `edge(depth)`", "See {eq}`eq-x`", r"'\{eq\}`' shows in the book only"),
     ("Write `edge(depth)`", "```{note}\nx\n```\n", "'```{' shows in the book only"),
     ("## Question 1: the edge", "No heading", "stands before the first heading"),
+    ("## Question 1: the edge", "## Question 1: the edge (9 points)", r"should say \(6 points\)"),
+    ("## Question 1: the edge", "There are 12 points.\n\n## Question 1: the edge", "add up to 10"),
     ("    return float(np.sqrt(np.linalg.eigvalsh(matrix.T @ matrix)[-1]))\n```",
      "    return 1", "this code cell is not closed"),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from isolib import activations, meanfield, spectra
+from isolib import _design, activations, meanfield, spectra
 from isolib.activations import Activation
 from isolib.spectra import compare, design
 
@@ -130,6 +130,16 @@ def test_the_printed_code_runs_and_has_the_predicted_spectrum(activation):
     spread = np.sqrt(d.law.variance / width)
     assert abs(np.log(s2.mean())) < 4 * spread
     assert found.ks < (2 + np.log(width)) / width + 3 * spread
+
+
+@pytest.mark.parametrize("name", activations.NAMES)
+def test_the_printed_code_knows_every_name(name):
+    act, x = activations.get(name), torch.linspace(-5, 5, 101, dtype=torch.float64)
+    try:
+        found = eval(_design._phi(act), {"torch": torch, "nn": torch.nn})(x)
+    except (AttributeError, TypeError) as error:
+        pytest.fail(f"{error}: say in _TORCH of {_design.__file__} how torch writes {name}")
+    assert torch.allclose(found, act.phi(x), atol=1e-12)
 
 
 def test_the_least_variance_of_a_sigmoid_is_where_its_critical_line_begins():

@@ -21,7 +21,6 @@ def density(s, r=1 / 9, v=2.0):
     return np.sqrt(np.clip((b - s**2) * (s**2 - a), 0, None)) / (np.pi * r * v * s)
 
 
-#: key: (right answers, [(wrong answer, words of its hint)])
 def omega(v):
     """ω at the upper edge of a semicircle of variance v plus ±1 (chapter 3)."""
     return np.sqrt((2 + v + np.sqrt(v * v + 8 * v)) / 2)
@@ -58,6 +57,7 @@ def bent(outer):
     )
 
 
+#: key: (right answers, [(wrong answer, words of its hint)])
 ANSWERS = {
     "residual-training/1": (
         [50, 50.0],
@@ -441,7 +441,9 @@ ANSWERS = {
 
 
 def test_every_check_is_tested():
-    assert sorted(ANSWERS) == exercises.keys()
+    bare, gone = set(exercises.keys()) - set(ANSWERS), set(ANSWERS) - set(exercises.keys())
+    assert not bare, f"give ANSWERS right and wrong answers for {sorted(bare)}"
+    assert not gone, f"no page registers {sorted(gone)}: take them out of ANSWERS"
 
 
 RIGHT = [(key, i) for key, (right, _) in ANSWERS.items() for i in range(len(right))]

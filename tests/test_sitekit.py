@@ -418,7 +418,10 @@ def test_ledger_rows_are_checked(tmp_path, change, message):
     [
         ("a: 1", "must be a list of rows, each starting with '- id: ...'"),
         ("- [", "not valid YAML"),
-        (yaml.safe_dump([ROW, ROW]), "row P1: duplicate id; give one of the two rows another id"),
+        (
+            yaml.safe_dump([ROW, ROW]),
+            "row P1: duplicate id; give one of the two rows another, as P2",
+        ),
         ("- id: P1", "row P1: missing claim, source"),
         ("- claim: x", "row number 1: missing id"),
     ],
@@ -566,3 +569,27 @@ def test_the_build_command_explains_itself():
         check=True,
     )
     assert "--notebooks" in run.stdout
+
+
+# ---- one page alone ---------------------------------------------------------------------------
+def test_a_draft_of_one_page(tmp_path):
+    lines = "import sys; from pathlib import Path; from sitekit.build import draft; "
+    lines += "sys.exit(not draft(['book/back-matter/notation.md'], Path(sys.argv[1])))"
+    run = subprocess.run(
+        [sys.executable, "-c", lines, tmp_path], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "html/book/back-matter/notation.html").is_file()
+    assert not (tmp_path / "html/book/foundations").exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("book/stiefel", "no file book/stiefel.md in .*; did you mean book/training/stiefel"),
+        ("book/problem-sets/ps1", "in no part of _toc.yml: add a line '- file: book/problem"),
+    ],
+)
+def test_a_draft_says_what_is_missing(page, words, tmp_path):
+    with pytest.raises(SystemExit, match=words):
+        build.draft([page], tmp_path)

@@ -22,7 +22,10 @@ class Law:
     """A law on the real line: a continuous part (density on intervals) and atoms.
 
     A subclass gives `_density(x)` on the interior of its support, `support()` and `atoms()`;
-    everything else follows by quadrature, and a subclass replaces what it knows in closed form.
+    everything else follows by quadrature, and a subclass replaces what it knows in closed form:
+    `moments`; `_scaled(k)`; `_r(g)`, R and its derivative; `_log_s(z, z1)` with z1 = 1 + z, log S
+    and its derivative (and `_log_s_series`, if it depends on more than the moments); `_parts`, of
+    what it is a free sum or product; `_key()`, what makes two of them equal.
     """
 
     #: nodes of the quadrature on each interval of the support

@@ -8,22 +8,14 @@ import numpy as np
 
 from isolib.exercises import exercise, function_of, number
 from isolib.explore import Curve, Explorer, Frame
+from isolib.pages.spectral_universality import smooth_curve
 from isolib.residual import residual, residual_layer
 
 
 def universal_curve(c, points):
     """(λ, ρ) of the law with S = e^{−c(1+2z)}, lower edge to upper; 2·points values."""
-    from scipy.optimize import brentq
-
-    def square(eta):  # (x + ½)² on the curve z = x − iη
-        return 0.25 + eta / np.tan(2 * c * eta) - eta * eta
-
-    last = brentq(square, 1e-9, np.pi / (2 * c) - 1e-9)
-    eta = last * np.sin(np.linspace(1e-3, np.pi / 2, points))
-    root = np.sqrt(np.clip(square(eta), 0, None))
-    z = np.concatenate([-0.5 - root, (-0.5 + root)[::-1]]) - 1j * np.concatenate([eta, eta[::-1]])
-    lam = abs((1 + z) / z) * np.exp(c * (1 + 2 * z.real))
-    return lam, -z.imag / (np.pi * lam)
+    lam, rho = smooth_curve(2 * c, points)  # e^c times the law with S = e^{−2cz}
+    return lam * np.exp(c), rho / np.exp(c)
 
 
 def top(c):

@@ -6,7 +6,6 @@ reach it when torch is already loaded, and then its own functions are used.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from functools import wraps
 
 import numpy as np
 import scipy.special
+
+from isolib._check import finite, function
 
 
 def _torch_of(x):
@@ -44,7 +45,9 @@ def _lift(f):
         if torch:
             return f(x if x.is_floating_point() else x.to(torch.get_default_dtype()))
         a = np.asarray(x)
-        if not np.issubdtype(a.dtype, np.floating):
+        if a.dtype.kind not in "biuf":
+            raise ValueError(f"x must be real numbers, got {x!r}")
+        if a.dtype.kind != "f":
             a = a.astype(np.float64)
         try:
             y = f(a)
@@ -114,18 +117,13 @@ class Activation:
     kinks: tuple[float, ...] = ()
 
     def __post_init__(self):
-        if not callable(self.phi):
-            raise ValueError(f"phi must be a function of one argument, got {self.phi!r}")
-        if self.slope is not None and not callable(self.slope):
-            raise ValueError(f"slope must be a function or None, got {self.slope!r}")
-        kinks = tuple(sorted(float(k) for k in self.kinks))
-        if not all(map(math.isfinite, kinks)):
-            raise ValueError(f"kinks must be finite numbers, got {kinks}")
-        phi = _lift(self.phi)
+        kinks = tuple(np.sort(finite("kinks", self.kinks), axis=None).tolist())
+        phi = _lift(function("phi", self.phi))
         set_ = object.__setattr__  # the class is frozen once built
         set_(self, "kinks", kinks)
         set_(self, "phi", phi)
-        set_(self, "slope", _lift(self.slope or _numerical_slope(phi, kinks)))
+        slope = _numerical_slope(phi, kinks) if self.slope is None else self.slope
+        set_(self, "slope", _lift(function("slope", slope)))
 
     def __call__(self, x):
         return self.phi(x)

@@ -11,39 +11,42 @@ import numbers
 
 import numpy as np
 
+#: moments beyond this many are no doubles for most laws, and their recursion takes long
+MOST = 200
+HUGE = 1e150
+
 
 def _real(name: str, value) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value != value:
         raise ValueError(f"{name} must be a real number, got {value!r}")
-    if math.isnan(value):
-        raise ValueError(f"{name} must be a real number, got nan")
-    return float(value)
+    # an integer may be too large for a double
+    return float(value) if abs(value) < 1e308 else math.inf if value > 0 else -math.inf
 
 
 def positive(name: str, value) -> float:
-    """A finite real number above 0.
+    """A finite real number above 0, and within what squares and products of doubles can hold.
 
     >>> positive("variance", 2)
     2.0
     """
     x = _real(name, value)
-    if not 0 < x < math.inf:
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    if not 1 / HUGE <= x <= HUGE:
+        raise ValueError(f"{name} must be positive and finite, got {value!r} (≤ 1e150)")
     return x
 
 
 def nonnegative(name: str, value) -> float:
-    """A finite real number, 0 or above."""
+    """A finite real number, 0 or above, and within what its square can hold."""
     x = _real(name, value)
-    if not 0 <= x < math.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
+    if not 0 <= x <= HUGE:
+        raise ValueError(f"{name} must be at least 0 and finite, got {value!r} (≤ 1e150)")
     return x
 
 
-def positive_int(name: str, value) -> int:
-    """A whole number, 1 or above (a float that is whole is not enough)."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be a whole number, 1 or larger, got {value!r}")
+def positive_int(name: str, value, most: int = 10**9) -> int:
+    """A whole number from 1 to `most` (a float that is whole is not enough)."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 < value <= most:
+        raise ValueError(f"{name} must be a whole number, 1 or larger, got {value!r} (≤ {most})")
     return int(value)
 
 
@@ -68,20 +71,62 @@ def one_of(name: str, value, choices):
     raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.{hint}")
 
 
-def finite(name: str, array) -> np.ndarray:
-    """A real array without NaN or infinity, as float64.
+def finite(name: str, array, dtype=float) -> np.ndarray:
+    """A real array without NaN or infinity, as float64; with dtype=complex a complex one.
 
     >>> finite("x", [1, 2])
     array([1., 2.])
     """
+    wanted = "real" if dtype is float else "complex"
     try:
         a = np.asarray(array)
-        a = a if np.iscomplexobj(a) else a.astype(float)
-    except (TypeError, ValueError) as error:  # text, or rows of different lengths
-        raise ValueError(f"{name} must be an array of real numbers, got {array!r}") from error
-    if np.iscomplexobj(a):
+        if a.dtype.kind not in "iufcO":
+            raise TypeError("text, dates and truth values are no numbers")
+        a = a if np.iscomplexobj(a) and dtype is float else a.astype(dtype)
+    # text, rows of different lengths, 10**400, a tensor that requires a gradient
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueError(f"{name} must be an array of {wanted} numbers, got {array!r}") from error
+    if np.iscomplexobj(a) and dtype is float:
         raise ValueError(f"{name} must be real, got complex values")
     if not np.isfinite(a).all():
-        bad = a[~np.isfinite(a)].ravel()[0]
-        raise ValueError(f"{name} must be finite everywhere, got {bad}")
+        raise ValueError(f"{name} must be finite everywhere, got {a[~np.isfinite(a)].flat[0]}")
     return a
+
+
+def function(name: str, f):
+    """Something that can be called with an array."""
+    if not callable(f) or isinstance(f, type):
+        raise ValueError(f"{name} must be a function of one array, got {f!r}")
+    return f
+
+
+def module(model):
+    """A torch module."""
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    return model
+
+
+def tensor(name: str, x):
+    """A tensor of numbers, from one, from an array or from lists."""
+    import torch
+
+    try:
+        return torch.as_tensor(x)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(f"{name} must be a tensor or an array of numbers, got {x!r}") from error
+
+
+def values(name: str, z, f, law) -> np.ndarray:
+    """f(z), a transform of a law, at points that are checked; and its values are."""
+    z = finite(name, z, complex)
+    with np.errstate(all="ignore"):  # what is not finite is found
+        try:
+            value = f(z)
+        except ValueError as error:
+            raise ValueError(f"{name} must be where this is defined: {error}") from error
+    if (bad := ~np.isfinite(value)).any():
+        raise ValueError(f"{name} must be off atoms and poles of {law!r}, got {z[bad].ravel()[0]}")
+    return value

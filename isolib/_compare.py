@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolib._check import finite, positive_int
+from isolib._check import MOST, finite, positive_int
 from isolib.laws import Law
 
 
@@ -48,6 +48,8 @@ def compare(law: Law, samples, *, moments: int = 4, atom_tol: float = 1e-8) -> C
     >>> compare(laws.Semicircle(), eigenvalues).ks < 0.01
     True
     """
+    if not isinstance(law, Law):
+        raise ValueError(f"law must be a Law, got {law!r}")
     x = np.sort(finite("samples", samples).ravel())
     if x.size == 0:
         raise ValueError("samples must hold at least one number, got none")
@@ -67,7 +69,7 @@ def compare(law: Law, samples, *, moments: int = 4, atom_tol: float = 1e-8) -> C
     left = np.searchsorted(x, places, side="left") / x.size
     ks = max(abs(right - cdf).max(), abs(left - (cdf - jumps)).max())
 
-    k = np.arange(1, positive_int("moments", moments) + 1)
+    k = np.arange(1, positive_int("moments", moments, MOST) + 1)
     exact = law.moments(max(moments, 2))
     empirical = (x[:, None] ** k).mean(0)
     unit = np.sqrt(exact[1]) ** k if exact[1] > 0 else np.ones(k.shape)

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isolib import _stages
-from isolib._check import positive_int
+from isolib._check import in_range, module, positive_int
 from isolib._findings import NAN, Diagnosis, Spectrum, Stage, departure, findings
-from isolib.spectra import GIB, _eval_mode, _inputs, _one_each
+from isolib.spectra import GIB, _applied, _eval_mode, _inputs
 
 
 def diagnose(
@@ -53,16 +53,8 @@ def diagnose(
         1.000 1.000 7 Nothing
     """
     _check_model(model)
-    positive_int("directions", directions)
-    try:
-        x = torch.as_tensor(x)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"x must be a tensor or an array of numbers, got {x!r}") from error
-    if not x.is_floating_point():
-        raise ValueError(
-            f"x must be of floating point to be differentiated, got {x.dtype}: "
-            "for token ids, pass their embeddings to a module that starts after the embedding"
-        )
+    positive_int("directions", directions, 1000)
+    in_range("max_bytes", max_bytes, 1, 2**60)
     x, g = _inputs(model, x), torch.Generator().manual_seed(seed)
     with _undisturbed(model, seed):
         x = x.clone().requires_grad_()
@@ -80,9 +72,7 @@ def diagnose(
 
 
 def _check_model(model):
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    for name, t in [*model.named_parameters(), *model.named_buffers()]:
+    for name, t in [*module(model).named_parameters(), *model.named_buffers()]:
         if t.is_floating_point() and not torch.isfinite(t).all():
             raise ValueError(f"{name!r} of the model must be finite, it holds nan or inf")
 
@@ -108,13 +98,7 @@ def _forward(model, x, stages):
     if unknown := [n for n in names if n not in known]:
         raise ValueError(f"stages must name submodules of the model, got {', '.join(unknown)}")
     with _stages.recorded(model, names) as seen:
-        try:
-            y = model(x)
-        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
-            raise ValueError(
-                f"the model could not be applied to x of shape {tuple(x.shape)}: {error}"
-            ) from error
-    _one_each(y, x)
+        y = _applied(model, x)
     for name, t in [*seen, ("the model", y)]:
         if not torch.isfinite(t).all():
             raise ValueError(f"the output of {name!r} is not finite, at finite x and weights")

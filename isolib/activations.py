@@ -9,7 +9,7 @@ import numpy as np
 import scipy.special
 
 from isolib._activation import Activation, _m, _special, _torch_of
-from isolib._check import in_range, one_of
+from isolib._check import HUGE, in_range, one_of
 
 __all__ = ["Activation", "get", "NAMES"]
 
@@ -162,7 +162,10 @@ def get(activation: str | Activation, **params: float) -> Activation:
         if params:
             raise ValueError(f"parameters {sorted(params)} need a name, got {activation!r}")
         return activation
-    return _build(one_of("activation", activation, NAMES), tuple(sorted(params.items())))
+    return _build(
+        one_of("activation", activation, NAMES),
+        tuple(sorted((k, in_range(k, v, -HUGE, HUGE)) for k, v in params.items())),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import conv2d, linear, pad
 
 from isolib import activations
-from isolib._check import nonnegative, one_of, positive, positive_int
+from isolib._check import nonnegative, one_of, positive, positive_int, tensor
 from isolib.networks import generator, initial_weights, normal_parameters
 from isolib.stiefel import _q_factor
 
@@ -134,7 +134,7 @@ class ConvNet(nn.Module):
 
     def _x0(self, x):
         """Check x, shape (batch, channels, height, width), and apply the input convolution."""
-        x = x if isinstance(x, torch.Tensor) else torch.as_tensor(x)
+        x = tensor("x", x)
         want = self.inputs or (self.channels, "h", "w")
         size = tuple(x.shape[1:])
         fits = size == self.inputs if self.inputs else size[:1] == (self.channels,)

@@ -16,11 +16,16 @@ def _generator(rng, seed) -> np.random.Generator:
         raise ValueError("give rng= or seed=, not both")
     if rng is not None and not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy.random.Generator, got {rng!r}")
-    return rng if rng is not None else np.random.default_rng(seed)
+    try:
+        return rng if rng is not None else np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"seed must be None or whole numbers, 0 or larger, got {seed!r}"
+        ) from error
 
 
 def _batch(batch) -> tuple[int, ...]:
-    shape = (batch,) if np.ndim(batch) == 0 else tuple(batch)
+    shape = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
     return tuple(positive_int("batch", b) for b in shape)
 
 
@@ -50,8 +55,8 @@ def ginibre(n, rows=None, *, variance=1.0, entries="gaussian", batch=(), rng=Non
     >>> W.shape, bool(abs(W.var() * 200 - 1) < 0.02)
     ((200, 200), True)
     """
-    n = positive_int("n", n)
-    rows = n if rows is None else positive_int("rows", rows)
+    n = positive_int("n", n, 10**6)
+    rows = n if rows is None else positive_int("rows", rows, 10**6)
     scale = np.sqrt(nonnegative("variance", variance) / n)
     return scale * _entries(entries, _generator(rng, seed), (*_batch(batch), rows, n))
 
@@ -67,10 +72,10 @@ def goe(n, *, variance=1.0, entries="gaussian", batch=(), rng=None, seed=None):
     >>> bool((A == A.T).all())
     True
     """
-    n = positive_int("n", n)
+    n = positive_int("n", n, 10**6)
     rng = _generator(rng, seed)
     shape = (*_batch(batch), n, n)
-    if entries == "gaussian":
+    if one_of("entries", entries, ENTRIES) == "gaussian":
         a = rng.standard_normal(shape)
         a = (a + a.swapaxes(-1, -2)) / np.sqrt(2)
     else:  # (a + aᵀ)/√2 would change a non-Gaussian law: copy the upper triangle instead
@@ -89,8 +94,8 @@ def wishart(n, ratio=1.0, *, variance=1.0, entries="gaussian", batch=(), rng=Non
     >>> wishart(400, 0.25, seed=0).shape
     (100, 100)
     """
-    n = positive_int("n", n)
-    p = positive_int("round(n * ratio)", round(n * positive("ratio", ratio)))
+    n = positive_int("n", n, 10**6)
+    p = positive_int("round(n * ratio)", round(n * positive("ratio", ratio)), 10**6)
     shape = (*_batch(batch), p, n)
     x = np.sqrt(nonnegative("variance", variance)) * _entries(
         entries, _generator(rng, seed), shape
@@ -109,7 +114,7 @@ def haar_orthogonal(n, *, batch=(), rng=None, seed=None):
     >>> bool(abs(Q.T @ Q - np.eye(50)).max() < 1e-13)
     True
     """
-    n = positive_int("n", n)
+    n = positive_int("n", n, 10**6)
     g = _generator(rng, seed).standard_normal((*_batch(batch), n, n))
     q, r = np.linalg.qr(g)
     signs = np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0)

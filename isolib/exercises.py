@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolib._check import one_of
+from isolib._check import finite, one_of
 
 _CHECKS: dict[str, Callable] = {}
 
@@ -62,7 +62,9 @@ def check(key: str, answer=None) -> Result:
     >>> check("why-isometry/2", "many")
     ✗ Expected a number, got 'many'.
     """
-    if key not in _CHECKS:  # the pages that register theirs are read on demand
+    if (
+        not isinstance(key, str) or key not in _CHECKS
+    ):  # the pages that register theirs are read on demand
         key = one_of("key", key, keys())
     function = _CHECKS[key]
     if answer is None:
@@ -109,7 +111,7 @@ def function_of(answer, points, exact, *, rtol: float, wrong=()):
     """
     if not callable(answer):
         return f"Expected a function, got {answer!r}."
-    points = np.asarray(points, dtype=float)
+    points = finite("points", points)
 
     def values(f):
         try:

@@ -97,8 +97,8 @@ class Explorer:
     def __post_init__(self):
         if not self.controls or len(self.controls) > 3:
             raise ValueError(f"controls must be one to three, got {len(self.controls)}")
-        for scale in (self.xscale, self.yscale):
-            one_of("scale", scale, ("linear", "log"))
+        for name in ("xscale", "yscale"):
+            one_of(name, getattr(self, name), ("linear", "log"))
         missing = set(self.controls) - set(self.labels)
         if missing:
             raise ValueError(f"labels must name every control; missing: {', '.join(missing)}")

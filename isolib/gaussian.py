@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr
 
-from isolib._check import in_range, positive
+from isolib._check import finite, function, in_range, positive
 
 __all__ = ["gaussian_mean", "pair_mean"]
 
@@ -35,7 +35,7 @@ def gaussian_mean(f, q: float = 1.0, kinks=()) -> float:
         >>> round(gaussian_mean(np.abs, 4.0), 12) == round(2 * math.sqrt(2 / math.pi), 12)
         True
     """
-    q, kinks = positive("q", q), kinks or getattr(f, "kinks", ())
+    q, kinks = positive("q", q), _kinks(f, kinks)
     old = None
     for n in _SIZES:
         z, w = _kept_nodes(tuple(_cuts(kinks, q)), n)
@@ -57,7 +57,7 @@ def pair_mean(f, q: float, c: float, kinks=()) -> float:
         >>> round(pair_mean(lambda u: u, 2.0, 0.5), 10)
         1.0
     """
-    q, c, kinks = positive("q", q), in_range("c", c, -1, 1), kinks or getattr(f, "kinks", ())
+    q, c, kinks = positive("q", q), in_range("c", c, -1, 1), _kinks(f, kinks)
     root, s = math.sqrt(q), math.sqrt((1 - c) * (1 + c))
     if s == 0:
         return gaussian_mean(lambda u: f(u) * f(c * u), q, kinks=(*kinks, *(-k for k in kinks)))
@@ -74,6 +74,12 @@ def pair_mean(f, q: float, c: float, kinks=()) -> float:
             return new
         old = new
     raise ValueError(f"E f f did not converge at q = {q:g}, c = {c:g} for {f!r}")
+
+
+def _kinks(f, kinks):
+    """The kinks given, or those that f knows."""
+    given = finite("kinks", () if kinks is None else kinks).ravel().tolist()
+    return given or getattr(function("f", f), "kinks", ())
 
 
 _SIZES = (64, 128, 256, 512, 1024, 2048, 4096)

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from isolib import activations
-from isolib._check import finite, nonnegative, positive
+from isolib._check import finite, in_range, nonnegative, positive
 from isolib.gaussian import gaussian_mean, pair_mean
 from isolib.residual import cumulant_sigma_w2, effective_cumulant, residual_lengths
 
@@ -98,7 +98,8 @@ def fixed_point(activation, sigma_w2: float, sigma_b2: float, *, start: float = 
         >>> fixed_point("tanh", 0.9, 0.0)
         0.0
     """
-    act, low = activations.get(activation), positive("start", start)
+    act, low = activations.get(activation), in_range("start", start, SMALLEST, LARGEST)
+    positive("sigma_w2", sigma_w2), nonnegative("sigma_b2", sigma_b2)
 
     def gain(q):  # relative to q: near 0 the map is all but linear
         return length_map(act, sigma_w2, sigma_b2, q) / q - 1

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from isolib import activations
-from isolib._check import nonnegative, one_of, positive, positive_int
+from isolib._check import nonnegative, one_of, positive, positive_int, tensor
 from isolib.stiefel import _q_factor
 
 __all__ = ["MLP", "ConvNet", "RNN", "ResidualConvNet", "ResidualMLP",  # noqa: F822 (see below)
@@ -152,8 +152,7 @@ class MLP(nn.Module):
 
     def _x0(self, x):
         """Check x, shape (..., inputs), and apply the input layer: shape (..., width)."""
-        if not isinstance(x, torch.Tensor):
-            x = torch.as_tensor(x)
+        x = tensor("x", x)
         if x.ndim == 0 or x.shape[-1] != self.inputs:
             raise ValueError(
                 f"x must have shape (batch, {self.inputs}) or ({self.inputs},), "

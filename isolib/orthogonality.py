@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from isolib._check import positive, positive_int
+from isolib._check import finite, positive, positive_int
 from isolib.stiefel import (
     SpectralMargin,
     cayley_step,
@@ -137,7 +137,7 @@ def newton_schulz(M, steps=5, coefficients=QUINTIC):
 
     Args:
         M: shape (n, k), or (batch, n, k).
-        steps: how many, 0 or more.
+        steps: how many, 1 to 10,000.
         coefficients: (a, b, c).
 
     Source: Jordan et al. 2024, the quintic and the five steps.
@@ -148,11 +148,13 @@ def newton_schulz(M, steps=5, coefficients=QUINTIC):
                 [0., 1.]])
     """
     X = matrix("M", M)
+    if finite("coefficients", coefficients).shape != (3,):
+        raise ValueError(f"coefficients must be three numbers (a, b, c), got {coefficients!r}")
     a, b, c = coefficients
     X = X / X.norm(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(X.dtype).tiny)
     tall = X.shape[-2] > X.shape[-1]
     X = X.mT if tall else X  # the Gram matrix on the shorter side
-    for _ in range(steps):
+    for _ in range(positive_int("steps", steps, 10**4)):
         gram = X @ X.mT
         X = a * X + (b * gram + c * gram @ gram) @ X
     return X.mT if tall else X

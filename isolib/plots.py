@@ -59,9 +59,9 @@ def axes(columns=1, *, xlabel="", ylabel="", title="", xscale="linear", yscale="
     """
     columns = positive_int("columns", columns)
     kw.setdefault("figsize", (6.4, 3.6) if columns == 1 else (min(3.4 * columns, 7.6), 2.9))
-    titles = [title] * columns if isinstance(title, str) else list(title)
-    if len(titles) != columns:
-        raise ValueError(f"title must be one text or a list of {columns}, got {len(titles)}")
+    titles = [title] * columns if isinstance(title, str) else title
+    if not isinstance(titles, (list, tuple)) or len(titles) != columns:
+        raise ValueError(f"title must be one text or a list of {columns}, got {title!r}")
     _, grid = plt.subplots(1, columns, squeeze=False, **kw)
     for i, (ax, text) in enumerate(zip(grid[0], titles, strict=True)):
         ax.set(xlabel=xlabel, xscale=xscale, yscale=yscale, title=text)

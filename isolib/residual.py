@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from isolib import activations
-from isolib._check import finite, nonnegative, one_of, positive, positive_int
+from isolib._check import HUGE, in_range, nonnegative, one_of, positive, positive_int
 from isolib.gaussian import gaussian_mean
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def residual_lengths(
         mean: m⁰ = ⟨x⁰⟩, the mean over the entries of the input; m⁰² ≤ ⟨x⁰²⟩.
 
     Raises:
-        ValueError: an argument out of range, or lengths beyond 1e300.
+        ValueError: an argument out of range, or lengths beyond 1e150.
 
     Source: Tarnowski, Warchoł, Jastrzębski, Tabor and Nowak 2019 (its recursion, with m⁰ = 0).
 
@@ -55,12 +55,12 @@ def residual_lengths(
         [1.0, 1.25, 1.5625, 1.953125]
     """
     act, depth, w, b, q, a = _arguments(activation, depth, sigma_w2, sigma_b2, q1, a)
-    m = float(finite("mean", mean))
+    m = in_range("mean", mean, -HUGE, HUGE)
     if m**2 > (q - b) / w * (1 + 1e-9):
         raise ValueError(f"mean must satisfy mean² ≤ ⟨x⁰²⟩ = {(q - b) / w:.6g}, got {mean!r}")
     lengths = []
     for _ in range(depth):
-        if not q < 1e300:
+        if not q < HUGE:
             raise ValueError(
                 f"lengths overflow at layer {len(lengths) + 1}: a = {a:g} is too large"
             )
@@ -123,7 +123,7 @@ def cumulant_sigma_w2(
         1.0
     """
     c, square = positive("c", c), positive("mean_square", mean_square)
-    depth, q1 = positive_int("depth", depth), None if q1 is None else positive("q1", q1)
+    depth, q1 = positive_int("depth", depth, 10**5), None if q1 is None else positive("q1", q1)
 
     def above(w):
         return effective_cumulant(activation, depth, w, q1=q1 or w * square / depth) - c
@@ -137,7 +137,7 @@ def cumulant_sigma_w2(
 
 
 def _arguments(activation, depth, sigma_w2, sigma_b2, q1, a):
-    depth, w = positive_int("depth", depth), positive("sigma_w2", sigma_w2)
+    depth, w = positive_int("depth", depth, 10**5), positive("sigma_w2", sigma_w2)
     b, q = nonnegative("sigma_b2", sigma_b2), positive("q1", q1)
     if q < b:
         raise ValueError(f"q1 must be at least sigma_b2 = {b:g}, got {q1!r}")
@@ -145,8 +145,8 @@ def _arguments(activation, depth, sigma_w2, sigma_b2, q1, a):
 
 
 def _skip(a):
-    a = float(finite("a", a))
-    if a == 0:
+    a = in_range("a", a, -1e75, 1e75)
+    if abs(a) < 1e-75:
         raise ValueError("a must not be 0: without a skip connection use spectra.feedforward")
     return a
 
@@ -203,7 +203,7 @@ def residual_layer(v: float, a: float = 1.0, weights: str = "gaussian") -> Law:
     from isolib.laws import MarchenkoPastur, PointMass
     from isolib.laws._residual import GaussianLayer, OrthogonalLayer
 
-    v, a = positive("v", v), float(finite("a", a))
+    v, a = positive("v", v), in_range("a", a, -1e75, 1e75)
     if one_of("weights", weights, ("gaussian", "orthogonal")) == "orthogonal":
         return OrthogonalLayer(v, a) if a else PointMass(v)
     return GaussianLayer(v, a) if a else MarchenkoPastur(variance=v)

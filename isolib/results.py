@@ -41,7 +41,7 @@ def load(name: str) -> dict:
     >>> sorted(load("why-isometry"))
     ['data', 'provenance']
     """
-    for folder in FOLDERS:
+    for folder in FOLDERS if name in names() else ():
         path = folder / f"{name}.json"
         if path.is_file():
             result = json.loads(path.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from isolib import activations
-from isolib._check import nonnegative, one_of, positive, positive_int
+from isolib._check import nonnegative, one_of, positive, positive_int, tensor
 from isolib.networks import generator, initial_weights, normal_parameters
 from isolib.stiefel import _turned
 
@@ -99,7 +99,7 @@ class RNN(nn.Module):
 
     def _sequence(self, x, *first):
         """x as a tensor of shape (*first, batch, time, inputs)."""
-        x = torch.as_tensor(x)
+        x = tensor("x", x)
         if x.ndim != 3 + len(first) or x.shape[-1] != self.inputs or 0 in x.shape:
             shape = ", ".join([*map(str, first), "batch", "time", str(self.inputs)])
             raise ValueError(f"x must have shape ({shape}), time ≥ 1, got {tuple(x.shape)}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from isolib._check import nonnegative, positive, positive_int
+from isolib._check import HUGE, finite, nonnegative, positive, positive_int, tensor
 
 __all__ = ["so_flow", "decayed", "conv_blocks", "conv_singular_values", "conv_so"]
 
@@ -29,9 +29,10 @@ def so_flow(s, time, strength=1.0):
         >>> so_flow([0.0, 0.5, 1.0, 2.0], 0.25).round(4)
         array([0.    , 0.8433, 1.    , 1.055 ])
     """
-    s, t = np.asarray(s, float), np.asarray(time, float)
-    if not (np.isfinite(s).all() and (s >= 0).all()):
-        raise ValueError(f"s must hold finite numbers ≥ 0, got {s}")
+    s, t = finite("s", s), finite("time", time)
+    for name, x in (("s", s), ("time", t)):
+        if not ((0 <= x) & (x <= HUGE)).all():
+            raise ValueError(f"{name} must hold numbers in [0, 1e150], got {x}")
     fade = np.exp(-8 * nonnegative("strength", strength) * t)
     return s / np.sqrt(fade + s**2 * (1 - fade))  # s² = 1/(1 + (s₀⁻² − 1) fade), also at s₀ = 0
 
@@ -70,8 +71,8 @@ def conv_blocks(kernel, n):
         >>> conv_blocks(torch.ones(1, 1, 3, 3), 3).abs().round().flatten()[:3]
         tensor([9., 0., 0.])
     """
-    kernel = torch.as_tensor(kernel)
-    n = positive_int("n", n)
+    kernel = tensor("kernel", kernel)
+    n = positive_int("n", n, 10**4)
     if kernel.ndim < 4 or kernel.shape[-1] != kernel.shape[-2] or kernel.shape[-1] > n:
         raise ValueError(
             f"kernel must have shape (..., c_out, c_in, k, k) with k ≤ n = {n}, "
@@ -107,7 +108,7 @@ def conv_so(kernel):
         >>> conv_so(2 * torch.eye(3)[..., None, None])
         tensor(27.)
     """
-    blocks = conv_blocks(kernel, 2 * kernel.shape[-1] - 1)
+    blocks = conv_blocks(kernel, 2 * max([1, *tensor("kernel", kernel).shape[-1:]]) - 1)
     gram = blocks.mH @ blocks
     off = gram - torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     return off.abs().square().sum((-2, -1)).mean((-2, -1))

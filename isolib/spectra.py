@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isolib._check import one_of, positive, positive_int
+from isolib._check import in_range, module, one_of, positive, positive_int, tensor
 from isolib._compare import Comparison, compare
 from isolib._design import Design, design, layer_variance
 from isolib.residual import residual, residual_layer
@@ -138,11 +138,13 @@ def _inputs(model, x):
     """x as a finite floating-point batch on the model's device and in its dtype."""
     import torch
 
-    if not isinstance(model, torch.nn.Module):
-        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    x = torch.as_tensor(x).detach()
+    module(model)
+    x = tensor("x", x).detach()
     if not x.is_floating_point():
-        raise ValueError(f"x must be of floating point to be differentiated, got {x.dtype}")
+        raise ValueError(
+            f"x must be of floating point to be differentiated, got {x.dtype}: "
+            "for token ids, pass their embeddings to a module that starts after the embedding"
+        )
     x = x[None] if x.ndim == 1 else x
     if x.ndim == 0 or x.numel() == 0:
         raise ValueError(f"x must have shape (batch, ...) with batch > 0, got {tuple(x.shape)}")
@@ -185,14 +187,24 @@ def _shape(model, x):
         if n is None and callable(getattr(model, "hidden", None)):  # cheaper than one Jacobian
             n = model.hidden(x[:1])[-1][0].numel()
         return (*((n, n) if n else model.jacobian(x[:1]).shape[1:]), True)
-    y = model(x[:1])
-    _one_each(y, x[:1])
-    return y.numel(), x[0].numel(), False
+    return _applied(model, x[:1]).numel(), x[0].numel(), False
+
+
+def _applied(model, x):
+    """What the model makes of a batch: a batch."""
+    try:
+        y = model(x)
+    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+        raise ValueError(
+            f"the model could not be applied to x of shape {tuple(x.shape)}: {error}"
+        ) from error
+    _one_each(y, x)
+    return y
 
 
 def _fits(batch, n_out, n_in, item, max_bytes):
     """The bytes of (batch, n_out, n_in) numbers, if they are allowed."""
-    need = batch * n_out * n_in * item
+    need, max_bytes = batch * n_out * n_in * item, in_range("max_bytes", max_bytes, 1, 2**60)
     if need > max_bytes:
         raise ValueError(
             f"the Jacobian of shape ({batch}, {n_out}, {n_in}) would take {need / GIB:.3g} GiB, "

@@ -78,7 +78,7 @@ def exponential(X, xi, metric="euclidean"):
         True
     """
     one_of("metric", metric, ("euclidean", "canonical"))
-    X, xi = matrix("X", X, tall=True), tangent(X, xi)
+    X, xi = matrix("X", X, tall=True), tangent(X, matrix("xi", xi, X))
     inner, k = X.mT @ xi, X.shape[-1]
     if metric == "euclidean":
         top = torch.cat([inner, -xi.mT @ xi], -1)
@@ -229,8 +229,8 @@ def landing_step(X, gradient, lr, attraction=1.0, radius=0.5):
         >>> landing_step(1.1 * torch.eye(2), torch.zeros(2, 2), 0.25)[0, 0]
         tensor(1.0423)
     """
-    X, lr = matrix("X", X, tall=True), positive("lr", lr)
-    G, pull = matrix("gradient", gradient, X), positive("attraction", attraction)
+    X, lr = matrix("X", X, tall=True), min(positive("lr", lr), 1e30)
+    G, pull = matrix("gradient", gradient, X), in_range("attraction", attraction, 0, 1e6, True)
     radius = in_range("radius", radius, 0, 1, open_lo=True, open_hi=True)
     off = _off(X)
     distance = off.detach().norm(dim=(-2, -1))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from isolib._check import one_of, positive, positive_int
+from isolib._check import in_range, module, one_of, positive_int, tensor
 from isolib.networks import generator
 
 __all__ = ["History", "Sweep", "fit"]  # noqa: F822 (Sweep: __getattr__, at the end)
@@ -99,8 +99,10 @@ def fit(
     """
     one_of("optimiser", optimiser, OPTIMISERS)
     one_of("loss", loss, ("cross_entropy", "mse"))
-    lr, steps = positive("lr", lr), positive_int("steps", steps)
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    lr, steps = in_range("lr", lr, 0, 1e6, open_lo=True), positive_int("steps", steps)
+    if not (evaluate is None or isinstance(evaluate, (tuple, list)) and len(evaluate) == 2):
+        raise ValueError(f"evaluate must be (x_test, y_test) or None, got {evaluate!r}")
+    parameters = [p for p in module(model).parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("model must have parameters to train, got none")
     x, y, labels = _data("x", "y", x, y, parameters[0], loss)
@@ -156,9 +158,9 @@ def log_steps(steps: int, points: int = 30) -> list[int]:
         >>> log_steps(100, 6)
         [0, 1, 3, 10, 32, 100]
     """
-    points = positive_int("log_points", points)
-    return sorted({0, steps, *np.rint(np.geomspace(1, steps, max(points - 1, 1))).astype(int)
-                   .tolist()})  # fmt: skip
+    steps, points = positive_int("steps", steps), positive_int("log_points", points)
+    between = np.rint(np.geomspace(1, steps, max(points - 1, 1))).astype(int).tolist()
+    return sorted({0, steps, *between})
 
 
 def minibatches(n: int, size: int, g: torch.Generator):
@@ -176,7 +178,7 @@ def minibatches(n: int, size: int, g: torch.Generator):
 
 def _data(name_x, name_y, x, y, like, loss):
     """Inputs, targets and int labels (None for real targets) on the model's device."""
-    x, y = torch.as_tensor(x), torch.as_tensor(y)
+    x, y = tensor(name_x, x), tensor(name_y, y)
     if x.ndim < 2 or len(x) == 0 or y.ndim == 0 or len(y) != len(x):
         raise ValueError(
             f"{name_x} and {name_y} must have shapes (n, ...) and (n,) or (n, k), n > 0, "

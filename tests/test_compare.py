@@ -106,3 +106,17 @@ def test_as_many_moments_as_wanted_and_one_line_of_text():
 def test_bad_input(samples, moments, message):
     with pytest.raises(ValueError, match=message):
         compare(Semicircle(), samples, moments=moments)
+
+
+def test_edge_errors_are_in_units_of_the_width():
+    c = compare(Atoms([1, 3], [0.5, 0.5]), [0.5, 1.0, 3.0, 3.5])
+    np.testing.assert_allclose(c.edge_errors, [-0.25, 0.25])
+    c = compare(PointMass(2.0), [1.0, 2.0, 3.0])  # no width: in units of the point itself
+    np.testing.assert_allclose(c.edge_errors, [-0.5, 0.5])
+
+
+def test_four_moments_unless_told():
+    samples = [0.0, 1.0, 2.0]
+    assert compare(Semicircle(), samples).moment_errors.shape == (4,)
+    c = compare(Semicircle(4.0), samples, moments=3)  # moments 0, 4, 0; unit m₂^(k/2)
+    np.testing.assert_allclose(c.moment_errors, [1 / 2, (5 / 3 - 4) / 4, 3 / 8])

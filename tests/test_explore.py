@@ -75,7 +75,7 @@ def test_too_much_data_is_refused_with_its_size():
         ({"controls": {}}, "controls must be one to three, got 0"),
         ({"controls": dict.fromkeys("abcd", [1])}, "controls must be one to three, got 4"),
         ({"labels": {"k": "exponent"}}, "missing: a"),
-        ({"xscale": "logarithmic"}, "scale must be one of linear, log; got 'logarithmic'"),
+        ({"xscale": "logarithmic"}, "xscale must be one of linear, log; got 'logarithmic'"),
     ],
 )
 def test_bad_explorers(change, message):

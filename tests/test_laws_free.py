@@ -804,7 +804,7 @@ BAD = [
     (lambda: SquaredSlope("tanh", 0), r"q must be positive and finite, got 0"),
     (lambda: SquaredSlope("erf", 100), r"q is too large for SquaredSlope\('erf', q=100\).*mass"),
     (lambda: SquaredSlope("tahn", 1), r"Did you mean 'tanh'"),
-    (lambda: FromS(3), r"log_s must be a function of z, got 3"),
+    (lambda: FromS(3), r"log_s must be a function of one array, got 3"),
     (lambda: FromS(lambda z: 3.0), r"log_s must keep the shape of z"),
     (lambda: FromS(lambda z: -np.log(1 + z), at_zero=1), r"at_zero must lie in \[0, 1\)"),
     (lambda: FromS(lambda z: -np.log(1 + 2 * z)), r"log_s must be real and finite on \(-1, 0\)"),
@@ -863,3 +863,17 @@ def test_refusals_are_rare():
         unless_refused(check)(factors[i] @ factors[j])
     print("{refused} of {tried} random laws refused".format(**COUNT))
     assert COUNT["refused"] <= 0.05 * COUNT["tried"]
+
+
+def test_ranges_of_slopes_that_meet_are_one_interval():
+    # φ' from 0 to 1 on the left, from 1 to 2 on the right: φ'² fills [0, 1] and [1, 4]
+    def slope(x):
+        return np.where(x < 0, np.exp(np.minimum(x, 0)), 2 - np.exp(-np.maximum(x, 0)))
+
+    def phi(x):
+        return np.where(x < 0, np.expm1(np.minimum(x, 0)), 2 * x + np.expm1(-np.maximum(x, 0)))
+
+    law = SquaredSlope(activations.Activation("bent", phi, slope, kinks=(0,)), 1.0)
+    ((lo, hi),) = law.support()
+    assert lo == pytest.approx(0, abs=1e-6) and hi == pytest.approx(4, abs=1e-3)
+    assert law.cdf(1.0) == pytest.approx(0.5, abs=1e-9)

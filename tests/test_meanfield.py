@@ -146,3 +146,22 @@ def test_a_users_activation():
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("excess", [1e-4, 1e-6, 1e-8, 1e-10, 1e-11])
+def test_just_above_the_critical_line_correlations_stay_near_one(excess):
+    # the map is convex and 1 − c* is of the order of χ − 1 there
+    w, b = meanfield.critical_point("tanh", 0.5)
+    w, b = w * (1 + excess), 0.5 - (0.5 - b) * (1 + excess)  # the same q, a larger chi
+    act = activations.get("tanh")
+    c = meanfield.stable_correlation(act, w, b, 0.5, 1 + excess)
+    assert 0 <= 1 - c < max(10 * excess, 1e-7)
+
+
+def test_an_activation_brings_its_kinks():
+    act = activations.get("hard_tanh")
+    for c in (-0.7, 0.2):
+        mine = meanfield.pair_mean(lambda u: np.clip(u, -1, 1), 3.0, c, kinks=(-1, 1))
+        assert meanfield.pair_mean(act, 3.0, c) == pytest.approx(mine, rel=1e-12)
+        with pytest.raises(ValueError, match="did not converge"):
+            meanfield.pair_mean(lambda u: np.clip(u, -1, 1), 3.0, c)

@@ -337,7 +337,7 @@ def test_the_margin_keeps_an_orthogonal_start():
         (lambda: o.landing_step(frame(5, 3), draw(5, 3), 0.1, radius=1.0), r"radius must lie in"),
         (
             lambda: o.landing_step(frame(5, 3), draw(5, 3), 0.1, -1.0),
-            "attraction must be positive",
+            "attraction must lie in",
         ),
         (lambda: o.qr_retraction(torch.zeros(4, 2)), "its rank is smaller"),
         (lambda: o.polar_retraction(torch.ones(4, 2)), "its rank is smaller"),

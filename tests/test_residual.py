@@ -221,3 +221,27 @@ def test_the_outlier_grows_as_its_exponent_says():
     )
     t, beta = residual_outlier("tanh", 50, 0.5, mean=3.0)
     assert abs(beta).max() < 1e-12 and t[0] == pytest.approx(0.3)  # ⟨x⁰²⟩ = L/σ_w² = 100
+
+
+@pytest.mark.parametrize("square", [0.25, 4.0])
+def test_the_mean_is_at_most_the_root_mean_square(square):
+    for mean in (math.sqrt(square), -0.95 * math.sqrt(square)):
+        assert meanfield.residual_lengths("tanh", 2, 2.0, 0.0, square, mean=mean)[0] == square
+    with pytest.raises(ValueError, match=rf"mean² ≤ ⟨x⁰²⟩ = {square:g}, got"):
+        meanfield.residual_lengths("tanh", 2, 2.0, 0.0, square, mean=1.05 * math.sqrt(square))
+
+
+def test_the_warning_is_about_c_over_a_squared(recwarn):
+    # ReLU: c = σ_w²/2, and λ_max depends on c/a², which is 24, then 26
+    assert meanfield.effective_cumulant("relu", 5, 192.0, a=2.0) == pytest.approx(96)
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"c = 104.*e\^26"):
+        meanfield.effective_cumulant("relu", 5, 208.0, a=2.0)
+
+
+def test_what_drives_the_outlier_of_relu():
+    # E[z φ'] = 1/√(2π), and at the first layer an input of mean m has t = m/rms x
+    t, beta = residual_outlier("relu", 8, 0.5, q1=0.25, mean=1.0)
+    np.testing.assert_allclose(beta, math.sqrt(0.5 / 8 / (2 * math.pi)))
+    assert t[0] == pytest.approx(0.5) and (np.diff(t) > 0).all() and t[-1] < 1  # rms x = 2
+    assert residual_outlier("relu", 8, 0.5)[0][0] == 0

@@ -115,3 +115,16 @@ def test_bad_input(model, x, message):
     for f in (jacobian, singular_values):
         with pytest.raises(ValueError, match=message):
             f(model, x)
+
+
+def test_a_module_that_brings_its_own_jacobian():
+    class Own(nn.Module):
+        def jacobian(self, x):
+            return torch.arange(6.0).reshape(2, 3).expand(len(x), 2, 3)
+
+    assert jacobian(Own(), torch.ones(4, 5)).shape == (4, 2, 3)
+    s = singular_values(Own(), torch.ones(4, 5), max_bytes=30)  # one at a time
+    assert torch.allclose(s, torch.linalg.svdvals(torch.arange(6.0).reshape(2, 3)))
+    with pytest.raises(ValueError, match=r"\(4, 2, 3\) would take"):
+        jacobian(Own(), torch.ones(4, 5), max_bytes=95)
+    assert jacobian(Own(), torch.ones(4, 5), max_bytes=96).shape == (4, 2, 3)  # 24 numbers of 4

@@ -7,23 +7,14 @@ from importlib import import_module
 
 import numpy as np
 
-from isolib._check import finite, in_range, positive_int
-from isolib.laws._series import bisect, cosines, log_s_from_moments, upper_log
-
-
-def points(name: str, z) -> np.ndarray:
-    """Complex evaluation points as an array; NaN is refused, infinity too."""
-    z = np.asarray(z, dtype=complex)
-    if not np.isfinite(z).all():
-        raise ValueError(f"{name} must be finite everywhere, got {z[~np.isfinite(z)].ravel()[0]}")
-    return z
+from isolib._check import MOST, finite, in_range, positive_int, values
+from isolib.laws._series import bisect, cosines, free_cumulants, log_s_from_moments, upper_log
 
 
 def levels(u) -> np.ndarray:
     """Levels of a quantile as an array, all in [0, 1]."""
     u = finite("u", u)
-    for value in (u.min(initial=1.0), u.max(initial=0.0)):
-        in_range("u", float(value), 0, 1)
+    in_range("u", float(u.flat[abs(u - 0.5).argmax()]) if u.size else 0.5, 0, 1)
     return u
 
 
@@ -112,7 +103,8 @@ class Law:
     def cdf(self, x):
         """P(X ≤ x) at real points x; an array shaped like x, right-continuous at atoms."""
         x = finite("x", x)
-        total = self._below(x)
+        with np.errstate(over="ignore"):  # the square of a large singular value
+            total = self._below(x)
         for place, weight in self.atoms():
             total = total + weight * (x >= place)
         return np.where(x < self._range()[0], 0.0, np.clip(total, 0.0, 1.0))
@@ -136,7 +128,7 @@ class Law:
 
     def moments(self, k: int) -> np.ndarray:
         """The first k moments [E X, …, E X^k], as a float array."""
-        powers = np.arange(1, positive_int("k", k) + 1)
+        powers = np.arange(1, positive_int("k", k, MOST) + 1)
         return self._integrate(lambda x: x[None, :] ** powers[:, None])
 
     @property
@@ -153,7 +145,7 @@ class Law:
     # ---- transforms -------------------------------------------------------------------------
     def cauchy(self, z):
         """The Green's function G(z) = E 1/(z − X), complex in, complex out, off the support."""
-        return self._green(points("z", z))[0]
+        return values("z", z, lambda z: self._green(z)[0], self)
 
     def _green(self, z):
         """G and G' at z. With y = (z−c)/h and ξ = y − √(y²−1), each cos kθ of a density adds
@@ -186,21 +178,22 @@ class Law:
         """Solve f(u) = target, f giving value and slope, along the ray from 0 to target.
 
         Near 0 the solution is start(target). Newton corrections hold the branch; what does not
-        solve the equation at the end raises.
+        solve the equation at the end raises. Targets too near 0, where there are no digits left,
+        are moved away, and the last of the three values says which.
         """
-        target = np.where(target == 0, 1e-9, target)
         radius = max(map(abs, self._range())) or 1.0
+        near = abs(target) * (radius if name == "r_transform" else 1) < 1e-5
+        target = np.where(near, 1e-5 / radius, target)
         small = 1e-3 / np.maximum(1, radius * abs(start(target)))
         u = start(small * target)
-        with np.errstate(all="ignore"):  # a path that runs away is caught just below
-            for s in np.linspace(1, 0, 60):
-                for _ in range(5):
-                    value, slope = f(u)
-                    u = u - (value - small**s * target) / slope
-            wrong = ~(abs(f(u)[0] - target) <= 1e-9 * abs(target))
+        for s in np.linspace(1, 0, 60):
+            for _ in range(5):
+                value, slope = f(u)
+                u = u - (value - small**s * target) / slope
+        wrong = ~(abs(f(u)[0] - target) <= 1e-9 * abs(target))  # also where the path ran away
         if wrong.any():
             raise ValueError(f"{name}: {self!r} is not invertible at {target[wrong].ravel()[0]}")
-        return target, u
+        return target, u, near
 
     def r_transform(self, g):
         """R(g), with G(R(g) + 1/g) = g. Complex in, complex out.
@@ -208,16 +201,19 @@ class Law:
         Continued from g = 0 along the ray to g where no formula is known; `ValueError` where that
         fails.
         """
+        return values("g", g, self._r_value, self)
+
+    def _r_value(self, g):
         if hasattr(self, "_r"):
-            g = points("g", g)
             return self._r(g)[0] + 0 * g
 
         def f(kappa):
             value, slope = self._green(1 / kappa)
             return value, -slope / kappa**2
 
-        g, kappa = self._follow("r_transform", f, points("g", g), lambda g: g)
-        return 1 / kappa - 1 / g
+        far, kappa, near = self._follow("r_transform", f, g, lambda g: g)
+        series = np.polyval(free_cumulants(self.moments(6))[::-1], g)
+        return np.where(near, series, 1 / kappa - 1 / far)
 
     def s_transform(self, z):
         """S(z) = (1+z)/(z M⁻¹(z)), M(z) = zG(z) − 1. Complex in, complex out.
@@ -225,17 +221,21 @@ class Law:
         Continued from z = 0 along the ray to z; `ValueError` where that fails, and for a law of
         mean zero: M has then no inverse at 0. Add such laws (with R) instead of multiplying them.
         """
+        return values("z", z, self._s_value, self)
+
+    def _s_value(self, z):
         self._needs_mean()
         if hasattr(self, "_log_s"):
-            z = points("z", z)
             return np.exp(self._log_s(z, 1 + z)[0] + 0 * z)
 
         def f(kappa):
             value, slope = self._green(1 / kappa)
             return value / kappa - 1, -slope / kappa**3 - value / kappa**2
 
-        z, kappa = self._follow("s_transform", f, points("z", z), lambda z: z / self.mean)
-        return (1 + z) / z * kappa
+        mean, m = self.mean, self.moments(6)
+        far, kappa, near = self._follow("s_transform", f, z, lambda z: z / mean)
+        log_s = log_s_from_moments(m / mean ** np.arange(1, 7))  # of X/mean, which has mean 1
+        return np.where(near, np.exp(np.polyval(log_s[::-1], z)) / mean, (1 + far) / far * kappa)
 
     def _needs_mean(self):
         if abs(self.mean) <= 1e-12 * max(map(abs, self._range())):
@@ -245,7 +245,7 @@ class Law:
     # ---- new laws from old ------------------------------------------------------------------
     def scaled(self, k: float) -> Law:
         """The law of k·X, for a finite k ≠ 0."""
-        k = float(finite("k", k))
+        k = in_range("k", k, -1e300, 1e300)
         if k == 0:
             raise ValueError("k must be a finite number other than 0, got 0")
         return self._scaled(k)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from isolib._check import finite, in_range, positive, positive_int
+from isolib._check import HUGE, MOST, finite, in_range, positive, positive_int
 from isolib.laws._base import Law
 from isolib.laws._series import moments_from_cumulants, upper_log
 
@@ -42,7 +42,7 @@ class Semicircle(Law):
         return [(-radius, radius)]
 
     def moments(self, k):
-        return moments_from_cumulants(self.v * (np.arange(positive_int("k", k)) == 1))
+        return moments_from_cumulants(self.v * (np.arange(positive_int("k", k, MOST)) == 1))
 
     def _scaled(self, k):
         return Semicircle(self.v * k * k)
@@ -98,7 +98,7 @@ class MarchenkoPastur(Law):
         return [(0.0, 1 - 1 / self.r)] if self.r > 1 else []
 
     def moments(self, k):
-        powers = np.arange(positive_int("k", k))
+        powers = np.arange(positive_int("k", k, MOST))
         return moments_from_cumulants(self.v * (self.r * self.v) ** powers)
 
     def _scaled(self, k):
@@ -180,7 +180,7 @@ class PointMass(Atoms):
     """
 
     def __init__(self, x: float):
-        super().__init__([float(finite("x", x))], [1.0])
+        super().__init__([in_range("x", x, -HUGE, HUGE)], [1.0])
 
     def __repr__(self):
         return f"PointMass({self.x[0]:g})"

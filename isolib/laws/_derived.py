@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib.laws._base import Law, points
+from isolib.laws._base import Law
 from isolib.laws._classical import PointMass
 from isolib.laws._series import free_cumulants, moments_from_cumulants
 
@@ -80,11 +80,11 @@ class Scaled(Image):
         g, slope = self.law._green((z - self.b) / self.k)
         return g / self.k, slope / self.k**2
 
-    def r_transform(self, g):
-        return self.k * self.law.r_transform(self.k * points("g", g)) + self.b
+    def _r_value(self, g):
+        return self.k * self.law.r_transform(self.k * g) + self.b
 
-    def s_transform(self, z):
-        return Law.s_transform(self, z) if self.b else self.law.s_transform(z) / self.k
+    def _s_value(self, z):
+        return super()._s_value(z) if self.b else self.law.s_transform(z) / self.k
 
 
 class Root(Image):

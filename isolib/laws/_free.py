@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from isolib._check import positive_int
-from isolib.laws._base import Law, levels, points
+from isolib._check import MOST, positive_int
+from isolib.laws._base import Law, levels
 from isolib.laws._classical import Bernoulli, PointMass
 from isolib.laws._curve import Engine
 from isolib.laws._equation import Equation
@@ -188,8 +188,7 @@ class FreeSum(FreeLaw):
         h, slope = self._engine.solve(z)
         return 1 / h, -slope / h**2
 
-    def r_transform(self, g):
-        g = points("g", g)
+    def _r_value(self, g):
         return self.number + np.sum([n * law.r_transform(g) for law, n in self.parts.items()], 0)
 
 
@@ -208,7 +207,7 @@ class FreeProduct(FreeLaw):
     product = True
 
     def moments(self, k):
-        return moments_from_log_s(self._log_s_series(positive_int("k", k)))
+        return moments_from_log_s(self._log_s_series(positive_int("k", k, MOST)))
 
     def _scaled(self, k):
         return FreeProduct(self.parts, self.number + math.log(k)) if k > 0 else super()._scaled(k)
@@ -223,8 +222,8 @@ class FreeProduct(FreeLaw):
         series = np.sum([n * law._log_s_series(k) for law, n in self.parts.items()], 0)
         return series - self.number * (np.arange(k) == 0)
 
-    def s_transform(self, z):
-        z, log_s = points("z", z), -self.number
+    def _s_value(self, z):
+        log_s = -self.number
         for law, n in self.parts.items():
             log_s = log_s + n * np.log(law.s_transform(z))
         return np.exp(log_s)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolib._check import in_range, nonnegative
+from isolib._check import function, in_range, nonnegative
 from isolib.laws._classical import Bernoulli
 from isolib.laws._free import FreeProduct
 
@@ -60,10 +60,9 @@ class FromS(FreeProduct):
     """
 
     def __init__(self, log_s: Callable, *, at_zero: float = 0.0, name: str = "FromS"):
-        if not callable(log_s):
-            raise ValueError(f"log_s must be a function of z, got {log_s!r}")
-        self.name, at_zero = name, in_range("at_zero", at_zero, 0, 1, open_hi=True)
-        factor = _Given(log_s, at_zero, name)
+        function("log_s", log_s)
+        self.name, at_zero = str(name), in_range("at_zero", at_zero, 0, 1, open_hi=True)
+        factor = _Given(log_s, at_zero, self.name)
         super().__init__({factor: 1} | factor.projections, 0.0)
         self._engine.pieces  # refuses what is no law  # noqa: B018
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolib._check import positive_int
+from isolib._check import MOST, finite, positive_int
 from isolib.laws._base import Law
 from isolib.laws._free import FreeProduct
 from isolib.laws._named import _Factor
@@ -97,10 +97,9 @@ class OrthogonalLayer(Law):
         return [(self.b - self.half, self.b + self.half)]
 
     def cdf(self, x):
-        x = np.asarray(x, dtype=float)
-        return 0.5 + np.arcsin(np.clip((x - self.b) / self.half, -1, 1)) / np.pi
+        return 0.5 + np.arcsin(np.clip((finite("x", x) - self.b) / self.half, -1, 1)) / np.pi
 
     def moments(self, k):
-        theta = (np.arange(positive_int("k", k)) + 0.5) * np.pi / k  # exact to degree 2k − 1
+        theta = (np.arange(positive_int("k", k, MOST)) + 0.5) * np.pi / k  # exact to degree 2k − 1
         powers = np.arange(1, k + 1)[:, None]
         return ((self.b + self.half * np.cos(theta)) ** powers).mean(1)

@@ -48,6 +48,14 @@ def renumber(env) -> None:
                 node["secnumber"] = (place, *node["secnumber"][1:])
 
 
+def forget(env) -> None:
+    """Take back the last build's letters: Sphinx keeps the numbers of pages it does not read."""
+    for docname, title in env.titles.items():
+        if docname.rpartition("/")[2] in APPENDIX:
+            for node in [title, *env.tocs[docname].findall(nodes.reference)]:
+                node.attributes.pop("secnumber", None)
+
+
 def install(app, env, docnames):
     """Once, after every extension has put its own way of counting in place."""
     count = Collector.assign_section_numbers
@@ -55,6 +63,7 @@ def install(app, env, docnames):
         return
 
     def assign(self, env):
+        forget(env)
         changed = count(self, env)
         renumber(env)
         return changed

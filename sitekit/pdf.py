@@ -50,7 +50,8 @@ def chapter(html: Path, document: str, known: set[str]):
     for node in section.select("a.headerlink, script:not([type='application/json']), button"):
         node.decompose()
     for node in section.select("details.above-input, details.hide"):
-        node.decompose()  # the code of figures
+        if not node.select_one(".cell_output"):
+            node.decompose()  # the code of figures; a folded table stays, with its code
     for node in section.select("details"):
         node["open"] = ""
     for node in section.select("div.isolib-explorer"):

@@ -232,6 +232,12 @@ def test_the_appendix_has_a_letter(book):
     text = re.sub(r"<[^>]+>", "", page)
     assert "A. A good page" in text and "A. A section" not in text
 
+    # a second build, which reads another page only, keeps the letter
+    good, said = book(pages | {"index": pages["index"] + "\nOne line more.\n"}, execute=True)
+    assert good, said
+    front = re.sub(r"<[^>]+>", "", (book.html / "index.html").read_text(encoding="utf-8"))
+    assert "One line more" in front and "A. A good page" in front
+
 
 def test_without_an_address_there_is_no_colab_button(book, monkeypatch):
     monkeypatch.setattr("sitekit.pages.address", lambda configured: "")

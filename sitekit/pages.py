@@ -89,6 +89,20 @@ def proof_titles(app, doctree, docname):
             section["ids"] = []  # the same on every statement of the page: not an id at all
 
 
+def breakable(cell: re.Match) -> str:
+    """A table's cell in which dotted names may break after a dot or an underscore.
+
+    >>> import re
+    >>> breakable(re.match(".*", '<td><span class="pre">a.b_c</span></td>'))
+    '<td><span class="pre">a.<wbr>b_<wbr>c</span></td>'
+    """
+
+    def name(match):
+        return match[1] + re.sub(r"(?<=[._])(?=\w)", "<wbr>", match[2])
+
+    return re.sub(r'(<span class="pre">)([^<]*)', name, cell[0])
+
+
 def page_context(app, pagename, templatename, context, doctree):
     """Runs last: only the scripts a page needs, once each, and buttons to this book's notebook."""
     seen, scripts = set(), []
@@ -102,6 +116,7 @@ def page_context(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     body = re.sub(r'<script type="text/x-thebe-config">.*?</script>', "", body, flags=re.S)
     body = re.sub(r"<script>kernelName = .*?</script>", "", body)
+    body = re.sub(r"<td\b.*?</td>", breakable, body, flags=re.S)
     if 'data-explorer="' in body:
         source = context["pathto"]("_static/explorer.js", 1)
         body += f'\n<script src="{source}"></script>\n'

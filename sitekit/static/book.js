@@ -16,7 +16,16 @@ function isWide(box) {
   // around a formula in a sentence hangs its copy for screen readers, which no one scrolls to
   const formula = box.matches("span") && box.querySelector("mjx-math");
   const needs = formula ? formula.getBoundingClientRect().width : box.scrollWidth;
-  return box.clientWidth > 0 && needs > box.clientWidth + 1.5;
+  const room = formula ? line(box) : box.clientWidth;
+  return room > 0 && needs > room + 1.5;
+}
+
+// How long the line is that a formula stands in: a formula on the line has no width of its own.
+function line(box) {
+  let block = box.parentElement;
+  while (getComputedStyle(block).display === "inline") block = block.parentElement;
+  const { paddingLeft, paddingRight } = getComputedStyle(block);
+  return block.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
 }
 
 function mark() {

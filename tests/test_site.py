@@ -404,11 +404,16 @@ def visits(browser, server, pages):
             visit.boxes = page.evaluate(BOXES)
             visit.axe["phone"] = serious(axe, page, runOnly=["scrollable-region-focusable"])
             page.set_viewport_size(DESK)
+            page.wait_for_timeout(900)
+            visit.axe["desk"] = serious(axe, page, runOnly=["scrollable-region-focusable"])
             page.evaluate(STAND_IN)
+            # that rule has judged the formulas themselves; a letter in a formula's box is taller
+            # than its line of height 0, which no reader meets
+            others = {"scrollable-region-focusable": {"enabled": False}}
             for theme in ("light", "dark"):
                 page.emulate_media(color_scheme=theme, reduced_motion="reduce")
                 page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
-                visit.axe[theme] = serious(axe, page)
+                visit.axe[theme] = serious(axe, page, rules=others)
         page.close()
         out[name] = visit
     context.close()
@@ -490,7 +495,7 @@ def test_the_width_of_a_formula_is_seen_at_all(browser, html):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark", "phone", "desk"])
 def test_axe_finds_nothing_serious(visits, theme):
     judged = {name: v.axe[theme] for name, v in visits.items() if v.axe}
     assert len(judged) == len(visits) - 1

@@ -41,8 +41,8 @@ def diagnose(
             parameter or an output that is not finite (the message names it); an output that is
             not one tensor with the batch in front, or does not depend on x; an unknown stage.
 
-    Source: mean and spread by random directions: chapter 17; the sum rule for spreads: Pennington,
-        Schoenholz and Ganguli 2017, eq. 22.
+    Source: chapter 17 for mean and spread by random directions; Pennington, Schoenholz and
+        Ganguli 2017, eq. 22, for the sum of spreads.
 
     Example:
         >>> model = nn.Sequential(*[nn.Linear(64, 64, bias=False) for _ in range(6)])

@@ -142,7 +142,7 @@ def adding_task(count: int, steps: int, *, rng=None, seed=None):
         rng, seed: a numpy Generator or an int.
 
     Returns:
-        x: float32, shape (count, steps, 2); y: float32, shape (count,).
+        The pair (x, y), float32 both, shapes (count, steps, 2) and (count,).
 
     Source: Hochreiter and Schmidhuber 1997, in the form of Arjovsky, Shah and Bengio 2016.
 
@@ -175,7 +175,7 @@ def copy_task(count: int, blanks: int, *, rng=None, seed=None):
         rng, seed: a numpy Generator or an int.
 
     Returns:
-        x: float32, shape (count, blanks + 20, 10); y: int64, shape (count, blanks + 20).
+        The pair (x, y), shapes (count, blanks + 20, 10), float32, and (count, blanks + 20), int64.
 
     Source: Hochreiter and Schmidhuber 1997, in the form of Arjovsky, Shah and Bengio 2016.
 

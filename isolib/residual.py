@@ -39,7 +39,7 @@ def residual_lengths(
 
     Args:
         activation: a name or an `Activation`.
-        depth: L.
+        depth: L, the number of layers.
         sigma_w2, sigma_b2: σ_w² > 0 (entries of W have variance σ_w²/(N L)) and σ_b² ≥ 0.
         q1: q^1 = (σ_w²/L) ⟨x⁰²⟩ + σ_b², at least σ_b² and positive.
         a: the factor of the skip connection, not 0 (without a skip: `length_map`).
@@ -159,7 +159,7 @@ def residual(c: float, a: float = 1.0, depth: int | None = None) -> Law:
     Args:
         c: the effective cumulant, at least 0.
         a: the factor of the skip connection, not 0.
-        depth: L; needed when |a| ≠ 1, where the law has no limit as L grows.
+        depth: L, the number of layers; needed when |a| ≠ 1, where the law has no limit as L grows.
 
     Source: Tarnowski et al. 2019 (the universal law).
 

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from bs4 import BeautifulSoup, NavigableString
+from bs4 import BeautifulSoup
 from pypdf import PdfWriter
 
 from sitekit.repository import ROOT, contents
@@ -56,10 +56,6 @@ def chapter(html: Path, document: str, known: set[str]):
         node["open"] = ""
     for node in section.select("div.isolib-explorer"):
         still(page, node)
-    for node in section.select("span.math"):
-        tie(page, node)
-    for text in section.select("td code"):
-        breakable(page, text)
     folder = posixpath.dirname(document)
     for node in section.find_all(True):
         if node.get("id") and not node.find_parent("svg"):
@@ -93,24 +89,6 @@ def still(page, explorer) -> None:
     code = cell and cell.select_one(".cell_input")
     if code and re.fullmatch(r"\s*explorers\.\w+\(\)\s*", code.get_text()):
         code.decompose()
-
-
-def tie(page, formula) -> None:
-    """No line begins with the full stop after a formula."""
-    following = formula.next_sibling
-    mark = isinstance(following, NavigableString) and re.match(r"[.,;:)\]!?’”]+", following)
-    if mark:
-        formula.wrap(page.new_tag("span", attrs={"class": "tied"})).append(mark[0])
-        following.replace_with(NavigableString(following[mark.end() :]))
-
-
-def breakable(page, code) -> None:
-    """A dotted name in a narrow column breaks after a dot or an underscore."""
-    for text in code.find_all(string=True):
-        *first, last = re.split(r"(?<=[._])(?=\w)", text)
-        for part in first:
-            text.insert_before(NavigableString(part), page.new_tag("wbr"))
-        text.replace_with(NavigableString(last))
 
 
 def assemble(html: Path) -> str:

@@ -90,6 +90,16 @@ def headed(table: str) -> str:
     return re.sub(empty, r"<td\1></td>", table)
 
 
+def tied(body: str) -> str:
+    """A formula in a sentence and the punctuation after it stand on one line.
+
+    >>> tied('at <span class="math">x</span>. So')
+    'at <span class="tied"><span class="math">x</span>.</span> So'
+    """
+    formula = r'(<span class="math\b[^>]*>[^<]*</span>)([.,;:)\]!?’”]+)'
+    return re.sub(formula, r'<span class="tied">\1\2</span>', body)
+
+
 def page(app, pagename, templatename, context, doctree):
     """The last hand on a page's body and on its scripts."""
     images = {name: Path(app.srcdir, path) for path, name in app.builder.images.items()}
@@ -111,7 +121,7 @@ def page(app, pagename, templatename, context, doctree):
     body = re.sub(r"<table\b.*?</table>", lambda m: headed(m[0]), body, flags=re.S)
     # a role that is no more: an entry is an item of the list that the bibliography is
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    context["body"] = body
+    context["body"] = tied(body)
     context["css_files"] = [
         sheet for sheet in context.get("css_files", []) if "thebe" not in str(sheet.filename)
     ]

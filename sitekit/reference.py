@@ -19,8 +19,9 @@ def bars(app, what, name, obj, options, lines):
 
 
 def constants(app, what, name, obj, skip, options):
-    """Functions and classes are documented; a module's constants (folders, lists) are not."""
-    return True if what == "module" and not callable(obj) else None
+    """Functions and classes are documented; constants and a named tuple's fields are not."""
+    field = (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
+    return True if field or what == "module" and not callable(obj) else None
 
 
 def plain(app, env, node, content):

@@ -102,6 +102,10 @@ class Explorer:
         missing = set(self.controls) - set(self.labels)
         if missing:
             raise ValueError(f"labels must name every control; missing: {', '.join(missing)}")
+        for name, values in zip(self.controls, self._values(), strict=True):
+            at, n = self.start.get(name, 0), len(values)
+            if at not in range(n):
+                raise ValueError(f"start of {name!r} must be one of its {n} places, got {at!r}")
 
     def _values(self) -> list[list]:
         return [list(c.values() if isinstance(c, Mapping) else c) for c in self.controls.values()]

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from isolib._check import finite, positive_int
+from isolib.laws import Law
 
 #: Okabe and Ito's colours, told apart by readers with any colour vision; theory is always ink
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6a6a6a")
@@ -64,9 +65,8 @@ def axes(columns=1, *, xlabel="", ylabel="", title="", xscale="linear", yscale="
         raise ValueError(f"title must be one text or a list of {columns}, got {title!r}")
     _, grid = plt.subplots(1, columns, squeeze=False, **kw)
     for i, (ax, text) in enumerate(zip(grid[0], titles, strict=True)):
-        ax.set(xlabel=xlabel, xscale=xscale, yscale=yscale, title=text)
-        if i == 0 or not kw.get("sharey"):
-            ax.set_ylabel(ylabel)
+        name = ylabel if i == 0 or not kw.get("sharey") else ""
+        ax.set(xlabel=xlabel, ylabel=name, xscale=xscale, yscale=yscale, title=text)
     return grid[0, 0] if columns == 1 else grid[0]
 
 
@@ -88,12 +88,14 @@ def spectrum(
     With `logx` both are shown per unit of log x. The curve's points crowd at the edges of the
     support, and at `cusps`, places inside where the density has one. Atoms of the law appear as
     dotted lines with their weight. Returns the Axes. Raises `ValueError` for samples that are
-    empty, not finite, or not positive with `logx`.
+    empty, not finite, or not positive with `logx`, and for a law that is none.
 
     >>> from isolib import laws
     >>> ax = spectrum(law=laws.Semicircle())
     >>> plt.close("all")
     """
+    if law is not None and not isinstance(law, Law):
+        raise ValueError(f"law must be a Law, got {law!r}")
     if samples is not None:
         x = finite("samples", samples).ravel()
         if x.size == 0:
@@ -102,11 +104,9 @@ def spectrum(
             raise ValueError(f"samples must be positive with logx, got {x.min():g}")
     ax = axes(xlabel=xlabel, ylabel="density") if ax is None else ax
     if samples is not None:
-        x = np.log(x) if logx else x
-        counts, ends = np.histogram(x, bins=bins, density=True)
-        ax.stairs(
-            counts, np.exp(ends) if logx else ends, fill=True, color=color, alpha=0.45, label=label
-        )
+        counts, ends = np.histogram(np.log(x) if logx else x, bins=bins, density=True)
+        ends = np.exp(ends) if logx else ends
+        ax.stairs(counts, ends, fill=True, color=color, alpha=0.45, label=label)
     if law is not None:
         steps = np.sin(np.linspace(0.004, np.pi / 2 - 0.004, 500)) ** 2
         for i, (lo, hi) in enumerate(law.support()):
@@ -116,13 +116,9 @@ def spectrum(
             ax.plot(x, y, color=INK, lw=1.5, label=theory if i == 0 else None)
         for place, weight in law.atoms():
             ax.axvline(place, color=INK, lw=1.2, ls=":")
-            ax.annotate(
-                f"{weight:.2g} at {place:.3g}",
-                (place, 0.92),
-                xytext=(4, 0),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-            )
+            beside = {"xytext": (4, 0), "textcoords": "offset points"}
+            text, units = f"{weight:.2g} at {place:.3g}", ("data", "axes fraction")
+            ax.annotate(text, (place, 0.92), xycoords=units, **beside)
     if logx:
         ax.set_xscale("log")
     ax.set_ylim(bottom=0)

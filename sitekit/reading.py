@@ -16,6 +16,8 @@ import pydata_sphinx_theme
 
 #: characters a line of output may have before it matters on a phone
 SHORT = 36
+#: and before a laptop's page cuts it: longer rows wrap too
+LONG = 100
 #: points to CSS pixels
 PIXELS = {"pt": 4 / 3, "px": 1, "": 1}
 #: an icon in the theme's script, a name with its width, height, aliases, code and outline
@@ -52,7 +54,7 @@ def sized(tag: str, path: Path | None) -> str:
 
 
 def lines_of_output(text: str) -> str:
-    """Sentences among printed lines may wrap; rows may not, told by gaps or by equal lengths.
+    """Sentences among printed lines may wrap; rows, told by gaps or equal lengths, only if long.
 
     >>> lines_of_output("a  1.0" + chr(10) + "one two " * 8).count("sentence")
     1
@@ -70,7 +72,7 @@ def lines_of_output(text: str) -> str:
     for i in range(1, len(row) - 1):
         row[i] |= row[i - 1] and row[i + 1]
     return "".join(
-        line if is_row or n <= SHORT else f'<span class="sentence">{line}</span>'
+        line if n <= (LONG if is_row else SHORT) else f'<span class="sentence">{line}</span>'
         for line, is_row, n in zip(lines, row, size, strict=True)
     )
 

@@ -204,7 +204,7 @@ TABLE = [
     *row(exercises.check, {}, key=[None, 3, [], "why-isometry/x"]),
     *row(results.load, {}, name=[None, 3, "x", "../x", "x" * 300]),
     *row(plots.axes, {}, columns=COUNT, title=[None, 3, ["a", "b"]]),
-    *row(plots.spectrum, {}, samples=[*REAL[1:], []]),
+    *row(plots.spectrum, {}, samples=[*REAL[1:], []], law=["semicircle", laws.Semicircle, 3]),
 ]  # fmt: skip
 
 

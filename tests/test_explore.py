@@ -75,6 +75,8 @@ def test_too_much_data_is_refused_with_its_size():
         ({"controls": {}}, "controls must be one to three, got 0"),
         ({"controls": dict.fromkeys("abcd", [1])}, "controls must be one to three, got 4"),
         ({"labels": {"k": "exponent"}}, "missing: a"),
+        ({"controls": {"k": [], "a": [1]}}, "start of 'k' must be one of its 0 places, got 0"),
+        ({"start": {"k": 9}}, "start of 'k' must be one of its [1-9] places, got 9"),
         ({"xscale": "logarithmic"}, "xscale must be one of linear, log; got 'logarithmic'"),
     ],
 )

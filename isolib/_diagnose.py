@@ -42,7 +42,7 @@ def diagnose(
             not one tensor with the batch in front, or does not depend on x; an unknown stage.
 
     Source: chapter 17 for mean and spread by random directions; Pennington, Schoenholz and
-        Ganguli 2017, eq. 22, for the sum of spreads.
+    Ganguli 2017, eq. 22, for the sum of spreads.
 
     Example:
         >>> model = nn.Sequential(*[nn.Linear(64, 64, bias=False) for _ in range(6)])

@@ -117,7 +117,7 @@ class Explorer:
 
     @cached_property
     def spec(self) -> dict:
-        """Everything the view needs, ready for JSON: computed once, checked for size."""
+        """What the view needs, ready for JSON, computed once and checked for size."""
         counts = [len(values) for values in self._values()]
         frames = [self.frame(indices) for indices in itertools.product(*map(range, counts))]
         first = frames[0].curves

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from bs4 import BeautifulSoup
-from pypdf import PdfWriter
+from pypdf import PdfReader, PdfWriter
 
 from sitekit.repository import ROOT, contents
 
@@ -26,6 +26,8 @@ NAME = "dynamical-isometry.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 STYLES = ("pygments.css", "proof.css", "exercise.css", "explorer.css", "book.css")
 CSS = Path(__file__).with_name("pdf.css")
+NUMBERED = """pages => { for (const line of document.querySelectorAll("nav.contents a"))
+  line.querySelector(".folio").textContent = pages[line.hash.slice(1)]; }"""
 
 
 def order() -> list[tuple[str, list[str]]]:
@@ -105,7 +107,9 @@ def assemble(html: Path) -> str:
         for document in documents:
             section = chapter(html, document, known)
             title = section.find("h1").get_text(" ", strip=True)
-            lines.append(f"<li><a href='#{anchor(document)}'>{title}</a></li>")
+            # the number is known when the book is printed; room for it is kept
+            to = anchor(document)
+            lines.append(f"<li><a href='#{to}'>{title}<span class='folio'>000</span></a></li>")
             section["style"] = f"page: p{len(heads)}"
             heads.append(
                 f"@page p{len(heads)} {{ @top-right {{ content: {json.dumps(title)} }} }}"
@@ -152,8 +156,22 @@ def main() -> int:
     return 0
 
 
+def folios(path: Path) -> dict[str, int]:
+    """The page on which each place that a link leads to was printed, counted from 1."""
+    reader = PdfReader(path)
+    places = reader.named_destinations.items()
+    return {
+        name.removeprefix("/"): 1 + reader.get_destination_page_number(place)
+        for name, place in places
+    }
+
+
 def print_pdf(chromium: str, text: str, source: Path, target: Path) -> None:
-    """Let Chromium print the HTML `text`, kept at `source`, to `target`."""
+    """Let Chromium print the HTML `text`, kept at `source`, to `target`.
+
+    It is printed twice: first to learn on which page each chapter begins, then with these numbers
+    in the contents.
+    """
     from playwright.sync_api import sync_playwright
 
     source.write_text(text, encoding="utf-8")
@@ -164,10 +182,10 @@ def print_pdf(chromium: str, text: str, source: Path, target: Path) -> None:
         page.goto(source.as_uri(), timeout=600_000)
         page.evaluate("() => MathJax.startup.promise")
         page.evaluate("() => document.fonts.ready")
-        page.pdf(
-            path=target, prefer_css_page_size=True, print_background=True, outline=True,
-            tagged=True,
-        )  # fmt: skip
+        options = {"prefer_css_page_size": True, "print_background": True, "tagged": True}
+        page.pdf(path=target, outline=True, **options)
+        page.evaluate(NUMBERED, folios(target))
+        page.pdf(path=target, outline=True, **options)
         browser.close()
     writer = PdfWriter(target, incremental=True)
     writer.add_metadata({"/Author": "The Dynamical Isometry book contributors"})

@@ -19,6 +19,12 @@ def book():
     return PdfReader(OUT / "html" / NAME)
 
 
+@pytest.fixture(scope="module")
+def texts(book):
+    """The words on each page; read once, since reading them takes a minute."""
+    return [page.extract_text() for page in book.pages]
+
+
 def titles(outline):
     for entry in outline:
         if isinstance(entry, list):
@@ -48,8 +54,8 @@ def test_links_stay_inside_or_go_to_the_web(book):
     assert inside > 500
 
 
-def test_formulas_are_set(book):
-    text = "".join(page.extract_text() for page in book.pages)
+def test_formulas_are_set(texts):
+    text = "".join(texts)
     assert "Math Processing Error" not in text
     assert not re.search(r"\\(frac|mathbb|sigma)\b", text)
 
@@ -64,12 +70,22 @@ def test_two_pages_of_one_name_have_two_anchors():
     assert anchor("book/a/b", "x") == "a-b--x"
 
 
-def test_each_page_says_which_chapter_it_is_in(book):
-    heads = [page.extract_text().strip().split("\n")[0] for page in book.pages]
+def test_each_page_says_which_chapter_it_is_in(book, texts):
+    heads = [text.strip().split("\n")[0] for text in texts]
     assert sum("One law for residual networks" in head for head in heads) > 10
     assert book.metadata.author == "The Dynamical Isometry book contributors"
 
 
-def test_every_explorer_has_a_caption(book):
-    text = re.sub(r"\s+", "", "".join(page.extract_text() for page in book.pages))
+def test_every_explorer_has_a_caption(texts):
+    text = re.sub(r"\s+", "", "".join(texts))
     assert text.count("Onthewebpageitmoves") == len(explorers.ALL)
+
+
+def test_the_contents_give_pages(texts):
+    listed = next(text for text in texts if "Contents" in text)
+    lines = re.findall(r"^(\S.*\S) (\d+)$", listed, re.M)
+    assert len(lines) == sum(len(documents) for _, documents in order()[1:])
+    for title, number in lines:
+        words = " ".join(texts[int(number) - 1].split())
+        # the heading of a chapter stands below the running head, which says the same
+        assert words.count(title) >= 2 and f" {number} " in words, title

@@ -123,6 +123,8 @@ def page(app, pagename, templatename, context, doctree):
     body = re.sub(r"<table\b.*?</table>", lambda m: headed(m[0]), body, flags=re.S)
     # a role that is no more: an entry is an item of the list that the bibliography is
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
+    # the blank before a link stands outside it, or it is underlined too
+    body = re.sub(r"(Solution to)(<a\b[^>]*>) ", r"\1 \2", body)
     context["body"] = tied(body)
     context["css_files"] = [
         sheet for sheet in context.get("css_files", []) if "thebe" not in str(sheet.filename)

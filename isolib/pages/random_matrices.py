@@ -29,7 +29,8 @@ def marchenko_pastur() -> Explorer:
         counts, ends = np.histogram(positive, bins=36, range=(0, end))
         heights = counts / counts.sum() / np.diff(ends) * share
         # the density runs to infinity at 0 when the ratio is 1: show it up to a readable height
-        x = law.edges()[0] + (hi - law.edges()[0]) * np.sin(np.linspace(0.05, np.pi / 2, 90)) ** 2
+        first = 0.05 if ratio == 1 else 0.0
+        x = law.edges()[0] + (hi - law.edges()[0]) * np.sin(np.linspace(first, np.pi / 2, 90)) ** 2
         top = 1.25 * min(law.density(x[2:-1]).max(), 2.5 * np.sort(heights)[-4])
         atom = f" Weight {1 - 1 / ratio:.3g} sits at 0." if ratio > 1 else ""
         text = (

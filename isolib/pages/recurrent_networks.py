@@ -73,16 +73,16 @@ def gain_and_time() -> Explorer:
         theory = np.sqrt(np.cumprod(chi))
         rms = np.sqrt((s**2).mean(1))
         curves = [
-            Curve("greatest", t[keep], s[keep, 0].clip(1e-9), color=1),
-            Curve("median", t[keep], np.median(s[keep], 1).clip(1e-9), color=2),
-            Curve("least", t[keep], s[keep, -1].clip(1e-9), color=3),
-            Curve("root mean square", t[keep], rms[keep].clip(1e-9), color=0),
-            Curve("√Πχ, mean-field", t[keep], theory[keep].clip(1e-9), "theory"),
+            Curve("greatest", t[keep], s[keep, 0], color=1),
+            Curve("median", t[keep], np.median(s[keep], 1), color=2),
+            Curve("least", t[keep], s[keep, -1], color=3),
+            Curve("root mean square", t[keep], rms[keep], color=0),
+            Curve("√Πχ, mean-field", t[keep], theory[keep], "theory"),
         ]
         text = (
-            f"{weights}, g = {gain:g}, input of mean square {v:g}, N = {width}. "
-            f"After {steps} steps the root mean square singular value is {rms[-1]:.3g} "
-            f"(theory {theory[-1]:.3g}), the greatest {s[-1, 0]:.3g}; χ at the end {chi[-1]:.4f}."
+            f"{weights.capitalize()} weights, g = {gain:g}, input of mean square {v:g}, "
+            f"N = {width}. After {steps} steps the root mean square singular value is "
+            f"{rms[-1]:.3g} (theory {theory[-1]:.3g}), the greatest {s[-1, 0]:.3g}; χ at the end {chi[-1]:.4f}."
         )
         return Frame(curves, text)
 

@@ -82,7 +82,8 @@ def gain_and_time() -> Explorer:
         text = (
             f"{weights.capitalize()} weights, g = {gain:g}, input of mean square {v:g}, "
             f"N = {width}. After {steps} steps the root mean square singular value is "
-            f"{rms[-1]:.3g} (theory {theory[-1]:.3g}), the greatest {s[-1, 0]:.3g}; χ at the end {chi[-1]:.4f}."
+            f"{rms[-1]:.3g} (theory {theory[-1]:.3g}), the greatest {s[-1, 0]:.3g}; "
+            f"χ at the end {chi[-1]:.4f}."
         )
         return Frame(curves, text)
 

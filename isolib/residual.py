@@ -215,8 +215,9 @@ def residual_outlier(
     """(t, β), each of shape (depth,): what drives one singular value out of the law.
 
     β_l = √(σ_w²/L) E[z φ'(√q^l z)] is the rank-one mean of D^l W^l, t_{l−1} = ⟨x⟩/rms x at its
-    input, for a = 1 and no biases. Where Σ t_{l−1} β_l is large, ln λ₁ = 2 Σ t_{l−1} β_l + O(1)
-    for the largest eigenvalue of J Jᵀ. Arguments as for `residual_lengths`.
+    input, for a = 1 and no biases. Where Σ t_{l−1} β_l is large, the largest eigenvalue λ₁ of
+    J Jᵀ has ln λ₁ = 2 Σ t_{l−1} β_l + O(ln L), and O(1) where t soon settles, as for a ReLU.
+    Arguments as for `residual_lengths`.
 
     Source: this book, chapter 12.
 

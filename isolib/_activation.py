@@ -95,12 +95,13 @@ class Activation:
             theory it may be made of NumPy or torch ones.
         slope: φ', elementwise. If None it is computed: for tensors exactly, by automatic
             differentiation; for floats and arrays by a five-point difference
-            (relative error about 1e-11 for smooth φ).
+            (error about 1e-11 for smooth φ and |x| ≤ 1; the step is 7e-4·max(1, |x|), so give the
+            slope of a φ that oscillates).
         kinks: points where φ or φ' is not smooth. Integrals are split there, and the five-point
             difference does not reach across. An undeclared kink smears the slope over ±0.0014.
 
-    At a kink itself the slope of a built-in function is the one torch's autograd uses; the
-    five-point difference takes the slope from the left.
+    At a kink itself the slope of a built-in function is the one torch's autograd gives its
+    phi; the five-point difference takes the slope from the left.
 
     Example:
         >>> from isolib.activations import get

@@ -19,8 +19,10 @@ HUGE = 1e150
 def _real(name: str, value) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or value != value:
         raise ValueError(f"{name} must be a real number, got {value!r}")
-    # an integer may be too large for a double
-    return float(value) if abs(value) < 1e308 else math.inf if value > 0 else -math.inf
+    try:
+        return float(value)
+    except OverflowError:  # an integer too large for a double
+        return math.inf if value > 0 else -math.inf
 
 
 def positive(name: str, value) -> float:
@@ -31,7 +33,7 @@ def positive(name: str, value) -> float:
     """
     x = _real(name, value)
     if not 1 / HUGE <= x <= HUGE:
-        raise ValueError(f"{name} must be positive and finite, got {value!r} (≤ 1e150)")
+        raise ValueError(f"{name} must be positive and finite, got {value!r} (1e-150 to 1e150)")
     return x
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolib._check import MOST, finite, positive_int
+from isolib._check import MOST, finite, nonnegative, positive_int
 from isolib.laws import Law
 
 
@@ -50,7 +50,7 @@ def compare(law: Law, samples, *, moments: int = 4, atom_tol: float = 1e-8) -> C
     """
     if not isinstance(law, Law):
         raise ValueError(f"law must be a Law, got {law!r}")
-    x = np.sort(finite("samples", samples).ravel())
+    x, atom_tol = np.sort(finite("samples", samples).ravel()), nonnegative("atom_tol", atom_tol)
     if x.size == 0:
         raise ValueError("samples must hold at least one number, got none")
     lo, hi = law._range()

@@ -90,12 +90,13 @@ def _undisturbed(model, seed):
 
 def _forward(model, x, stages):
     """(x, y, the recorded outputs); for the book's own networks x^0, x^L and all between."""
-    if callable(getattr(model, "hidden", None)) and callable(getattr(model, "jacobian", None)):
-        x0, *inner = model.hidden(x)
+    own = callable(getattr(model, "hidden", None)) and callable(getattr(model, "jacobian", None))
+    if own and isinstance(states := model.hidden(x), list):  # those in time are no stages
+        x0, *inner = states
         return x0, inner[-1], [(f"layer {i + 1}", t) for i, t in enumerate(inner)]
     known = dict(model.named_modules())
     names = _stages.submodules(model) if stages is None else list(stages)
-    if unknown := [n for n in names if n not in known]:
+    if unknown := [n for n in ([stages] if isinstance(stages, str) else names) if n not in known]:
         raise ValueError(f"stages must name submodules of the model, got {', '.join(unknown)}")
     with _stages.recorded(model, names) as seen:
         y = _applied(model, x)

@@ -131,8 +131,8 @@ def read(kind: str, paths: list[Path]) -> list[np.ndarray]:
 def _check_arrays(x, y, shape):
     if len(x) == 0 or len(x) != len(y) or x[0].size != np.prod(shape) or y.ndim != 1:
         raise ValueError(f"expected images {shape} with a label each, got {x.shape} and {y.shape}")
-    if y.min() < 0 or y.max() > 9:
-        raise ValueError(f"labels must be in 0 … 9, got {y.min()} … {y.max()}")
+    if not np.isin(y, range(10)).all():
+        raise ValueError(f"labels must be in 0 … 9, got {y[~np.isin(y, range(10))][0]}")
     if x.dtype != np.uint8 and not (x.min() >= 0 and x.max() <= 1):
         raise ValueError("pixels must be bytes, or numbers in [0, 1]")
 

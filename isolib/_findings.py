@@ -26,7 +26,8 @@ class Spectrum:
     directions, s_max is a bound from below, condition and dead are nan. mean: of s². spread: the
     variance of s² over its mean squared. condition: s_max/s_min, inf where s_min is not told from
     zero by rounding (min(out, in)·ε·s_max, as in numpy's rank). dead: the share of s below a
-    thousandth of the root mean square. Each is a mean over inputs (condition: their median).
+    thousandth of the root mean square. Each is a mean over inputs (condition: their median); with
+    values None, of the block matrix of all inputs.
     """
 
     name: str

@@ -14,6 +14,12 @@ from isolib._check import HUGE, in_range, one_of
 __all__ = ["Activation", "get", "NAMES"]
 
 
+def _where(inside, outside, x, yes, no):
+    """yes inside, no outside, and nan where x is nan: a slope of 0 would hide it."""
+    m = _m(x)
+    return m.where(inside, yes * m.ones_like(x), m.where(outside, no * m.ones_like(x), x))
+
+
 def _linear():
     return Activation("linear", lambda x: x, lambda x: _m(x).ones_like(x))
 
@@ -23,7 +29,7 @@ def _relu():
         return x.relu() if _torch_of(x) else np.maximum(x, 0)
 
     def slope(x):
-        return _m(x).where(x > 0, _m(x).ones_like(x), 0)
+        return _where(x > 0, x <= 0, x, 1, 0)
 
     return Activation("relu", phi, slope, (0,))
 
@@ -33,7 +39,7 @@ def _leaky_relu(alpha=0.05):
     return Activation(
         "leaky_relu",
         lambda x: _m(x).where(x > 0, x, alpha * x),
-        lambda x: _m(x).where(x > 0, _m(x).ones_like(x), alpha),
+        lambda x: _where(x > 0, x <= 0, x, 1, alpha),
         (0,),
     )
 
@@ -46,7 +52,7 @@ def _hard_tanh():
     return Activation(
         "hard_tanh",
         phi,
-        lambda x: _m(x).where(abs(x) <= 1, _m(x).ones_like(x), 0),
+        lambda x: _where(abs(x) <= 1, abs(x) > 1, x, 1, 0),
         (-1, 1),
     )
 
@@ -148,7 +154,7 @@ def get(activation: str | Activation, **params: float) -> Activation:
     Raises:
         ValueError: unknown name (with the list and a near match) or parameter.
 
-    Equal requests return the same object, so activations compare and hash by what they are.
+    The same words return the same object, which compares and hashes as itself.
 
     Example:
         >>> round(get("tanh")(0.5), 6)

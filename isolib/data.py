@@ -139,7 +139,7 @@ def adding_task(count: int, steps: int, *, rng=None, seed=None):
     Args:
         count: how many sequences.
         steps: their length, 2 or more.
-        rng, seed: a numpy Generator or an int.
+        rng: a numpy Generator, or None. seed: an int; give one of the two.
 
     Returns:
         The pair (x, y), float32 both, shapes (count, steps, 2) and (count,).
@@ -172,7 +172,7 @@ def copy_task(count: int, blanks: int, *, rng=None, seed=None):
     Args:
         count: how many sequences.
         blanks: T, the steps from the last of the ten to the mark, 1 or more.
-        rng, seed: a numpy Generator or an int.
+        rng: a numpy Generator, or None. seed: an int; give one of the two.
 
     Returns:
         The pair (x, y), shapes (count, blanks + 20, 10), float32, and (count, blanks + 20), int64.
@@ -222,8 +222,10 @@ def _load(kind, paths, flatten, standardise):
 def _finish(arrays, name, source, flatten, standardise):
     """Scale to [0, 1], standardise, flatten, and set the dtypes."""
     x_train, y_train, x_test, y_test = arrays
-    scale = np.float32(255 if x_train.dtype == np.uint8 else 1)
-    x_train, x_test = (np.asarray(x, np.float32) / scale for x in (x_train, x_test))
+    x_train, x_test = (
+        np.asarray(x, np.float32) / np.float32(255 if x.dtype == np.uint8 else 1)
+        for x in (x_train, x_test)
+    )
     if standardise:
         mean, deviation = x_train.mean(dtype=np.float64), x_train.std(dtype=np.float64)
         if deviation == 0:

@@ -69,8 +69,8 @@ class Explorer:
     name: its id, unique in the book. function: called with one value of each control, returns a
     `Frame`. controls: control name → its list of values, or → {label: value}. labels: control
     name → what the page calls it. xlim, ylim hold for all frames unless a frame brings its own.
-    start: control name → index shown first (default: the middle). Raises `ValueError` if the data
-    exceed 150 KB, naming the size.
+    start: control name → index shown first (default: the middle). `spec`, and what shows it,
+    raise `ValueError` if the data exceed 150 KB, naming the size.
 
     >>> def frame(k):
     ...     x = np.linspace(0, 1, 20)

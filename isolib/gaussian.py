@@ -42,9 +42,17 @@ def gaussian_mean(f, q: float = 1.0, kinks=()) -> float:
         terms = w * _values(f, math.sqrt(q) * z)
         new, size = float(terms.sum()), float(abs(terms).sum())
         if old is not None and abs(new - old) <= 1e-12 * size:
+            _ends(f, q, 1e-12 * size)
             return new
         old = new
     raise ValueError(f"E f(√q z) did not converge at q = {q:g} for {f!r}: declare the kinks")
+
+
+def _ends(f, q, most):
+    """Raise where f outgrows the Gaussian weight: the line is cut at ±REACH."""
+    end = abs(_values(f, math.sqrt(q) * np.array([-REACH, REACH]))).max()
+    if math.exp(-(REACH**2) / 2) * end > most:
+        raise ValueError(f"f must grow more slowly: at q = {q:g} what is beyond {REACH} √q counts")
 
 
 def pair_mean(f, q: float, c: float, kinks=()) -> float:
@@ -71,6 +79,7 @@ def pair_mean(f, q: float, c: float, kinks=()) -> float:
         terms = w * _values(f, root * z)
         new, size = float((terms * inner).sum()), float((terms * terms / w).sum())
         if old is not None and abs(new - old) <= 1e-10 * size:
+            _ends(lambda u: f(u) ** 2, q, 1e-10 * size)
             return new
         old = new
     raise ValueError(f"E f f did not converge at q = {q:g}, c = {c:g} for {f!r}")

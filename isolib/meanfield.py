@@ -217,7 +217,7 @@ def correlation_map(activation, sigma_w2: float, sigma_b2: float, c, q: float | 
 
 
 class DepthScales(NamedTuple):
-    """Layers after which a difference has shrunk by 1/e; `math.inf` where it does so more slowly.
+    """Layers after which a difference has shrunk to 1/e; `math.inf` where it does so more slowly.
 
     q: of a length from q*. c: of a correlation from its stable fixed point. gradient: of the mean
     squared gradient, −1/ln χ; negative in the chaotic phase, where it grows.

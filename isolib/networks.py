@@ -59,6 +59,7 @@ def initial_weights(
         count, n: how many, and their size.
         variance: σ_w², positive. Either kind has E[WᵀW] = σ_w² 1.
         seed: int, torch.Generator (on the CPU) or None.
+        dtype, device: of the result; drawn on the CPU, so that every device agrees.
 
     Example:
         >>> w = initial_weights("orthogonal", 3, 8, variance=2.0, seed=0, dtype=torch.float64)
@@ -68,6 +69,8 @@ def initial_weights(
     one_of("kind", kind, ("orthogonal", "gaussian"))
     count, n = positive_int("count", count), positive_int("n", n)
     variance = positive("variance", variance)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"dtype must be of floating point, got {dtype}")
     # QR does not exist in half precision; the draw is on the CPU so that every device agrees
     work = dtype if dtype in (torch.float32, torch.float64) else torch.float32
     g = torch.randn(count, n, n, generator=generator(seed), dtype=work).to(device)

@@ -151,7 +151,9 @@ def newton_schulz(M, steps=5, coefficients=QUINTIC):
     if finite("coefficients", coefficients).shape != (3,):
         raise ValueError(f"coefficients must be three numbers (a, b, c), got {coefficients!r}")
     a, b, c = coefficients
-    X = X / X.norm(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(X.dtype).tiny)
+    tiny = torch.finfo(X.dtype).tiny
+    X = X / X.abs().amax((-2, -1), keepdim=True).clamp_min(tiny)  # or its norm may overflow
+    X = X / X.norm(dim=(-2, -1), keepdim=True).clamp_min(tiny)
     tall = X.shape[-2] > X.shape[-1]
     X = X.mT if tall else X  # the Gram matrix on the shorter side
     for _ in range(positive_int("steps", steps, 10**4)):

@@ -88,7 +88,7 @@ def spectrum(
     With `logx` both are shown per unit of log x. The curve's points crowd at the edges of the
     support, and at `cusps`, places inside where the density has one. Atoms of the law appear as
     dotted lines with their weight. Returns the Axes. Raises `ValueError` for samples that are
-    empty, not finite, or not positive with `logx`, and for a law that is none.
+    empty, not finite, or not positive with `logx`, and for a `law` that is no `Law`.
 
     >>> from isolib import laws
     >>> ax = spectrum(law=laws.Semicircle())

@@ -54,8 +54,9 @@ def log_singular_values(factors: Iterable[np.ndarray], sweeps: int = 3000) -> np
 
 def _grade(r, d, t):
     """R · diag(eᵈ) · T written again as diag(eᵈ') · T', every row of T' of norm 1."""
-    size = d + np.log(np.maximum(np.abs(r), 1e-300))  # log of each term's weight, row by row
-    top = np.where(r != 0, size, -np.inf).max(1)
+    with np.errstate(divide="ignore"):
+        size = d + np.log(np.abs(r))  # log of each term's weight, row by row
+    top = size.max(1)
     if not np.isfinite(top).all():
         raise ValueError("factors must be invertible: their product has a singular value 0")
     rows = (np.sign(r) * np.exp(size - top[:, None])) @ t

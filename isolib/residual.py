@@ -115,8 +115,7 @@ def cumulant_sigma_w2(
         q1: q^1, where that is to be held instead of ⟨x⁰²⟩.
 
     Raises:
-        ValueError: an argument out of range, a slope beyond 4, or a c that no σ_w² below 2¹⁵ c
-            reaches.
+        ValueError: an argument out of range, or a c that no σ_w² below 2¹⁵ c reaches.
 
     Example:
         >>> round(cumulant_sigma_w2("relu", 50, 0.5), 6)
@@ -126,14 +125,18 @@ def cumulant_sigma_w2(
     depth, q1 = positive_int("depth", depth, 10**5), None if q1 is None else positive("q1", q1)
 
     def above(w):
-        return effective_cumulant(activation, depth, w, q1=q1 or w * square / depth) - c
+        with warnings.catch_warnings():  # of a trial value, which nobody gave
+            warnings.simplefilter("ignore")
+            return effective_cumulant(activation, depth, w, q1=q1 or w * square / depth) - c
 
     top = c / 16
+    while above(top / 2) > 0:  # a slope beyond 4
+        top /= 2
     for _ in range(20):
         if above(top) > 0:
             return float(brentq(above, top / 2, top, rtol=1e-10))
         top *= 2
-    raise ValueError(f"c = {c:g} is not reached by {activation!r} with sigma_w2 up to {top:g}")
+    raise ValueError(f"c = {c:g} is not reached by {activation!r} with sigma_w2 up to {top / 2:g}")
 
 
 def _arguments(activation, depth, sigma_w2, sigma_b2, q1, a):
@@ -167,13 +170,13 @@ def residual(c: float, a: float = 1.0, depth: int | None = None) -> Law:
         >>> residual(0.5).singular_values().edges().round(3).tolist()
         [0.353, 2.83]
     """
-    from isolib.laws import MultiplicativeBrownian
+    from isolib.laws import MultiplicativeBrownian, PointMass
 
     c, a = nonnegative("c", c), _skip(a)
     if depth is None and abs(a) != 1:
         raise ValueError(f"a = {a:g} needs a depth: the law scales with a^(2 depth)")
     scale = 1.0 if depth is None else _power(a, positive_int("depth", depth))
-    return MultiplicativeBrownian(c / a**2).scaled(scale)
+    return MultiplicativeBrownian(c / a**2).scaled(scale) if c > 0 else PointMass(scale)
 
 
 def _power(a, depth):

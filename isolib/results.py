@@ -55,7 +55,8 @@ def load(name: str) -> dict:
 def save(name: str, data: dict, *, command: str, seeds, scale: str, device: str, started: float):
     """Write `data` (numbers, strings, arrays, nested dicts) and its provenance; return the path.
 
-    `started` is the `time.perf_counter()` reading at the start of the run. The file replaces an
+    `started` is the `time.perf_counter()` reading at the start of the run. Numbers are kept to
+    six digits and come back as floats, what is not finite as nan. The file replaces an
     older one in one step, so a killed run never leaves half a file.
     """
     import torch

@@ -159,7 +159,8 @@ class RNN(nn.Module):
         (T, N, N) to use in place of W, one a step: a network that does not share its weights.
         """
         x = self._sequence(x).to(self.weight.device)
-        w = self._checked() if recurrent is None else recurrent
+        u = x @ self.weight_in.T + self.bias
+        w = self._checked() if recurrent is None else tensor("recurrent", recurrent).to(u)
         if recurrent is not None and tuple(w.shape) != (x.shape[1], self.width, self.width):
             raise ValueError(
                 f"recurrent must have shape (time, N, N) = "
@@ -167,10 +168,12 @@ class RNN(nn.Module):
             )
         if not torch.isfinite(x).all():
             raise ValueError("x must be finite everywhere, got nan or inf")
-        u = x @ self.weight_in.T + self.bias
-        h = torch.zeros_like(u[:, 0]) if h0 is None else torch.as_tensor(h0).to(u)
-        if h.shape[-1] != self.width:
-            raise ValueError(f"h0 must have shape (batch, {self.width}), got {tuple(h.shape)}")
+        h = torch.zeros_like(u[:, 0]) if h0 is None else tensor("h0", h0).to(u)
+        if tuple(h.shape) not in ((self.width,), (len(x), self.width)) or not h.isfinite().all():
+            raise ValueError(
+                f"h0 must be finite, of shape ({self.width},) or {(len(x), self.width)}, "
+                f"got shape {tuple(h.shape)}"
+            )
         out = []
         for t in range(u.shape[1]):
             out.append(u[:, t] + h @ (w if w.ndim == 2 else w[t]).T)

@@ -33,8 +33,10 @@ def so_flow(s, time, strength=1.0):
     for name, x in (("s", s), ("time", t)):
         if not ((0 <= x) & (x <= HUGE)).all():
             raise ValueError(f"{name} must hold numbers in [0, 1e150], got {x}")
-    fade = np.exp(-8 * nonnegative("strength", strength) * t)
-    return s / np.sqrt(fade + s**2 * (1 - fade))  # s² = 1/(1 + (s₀⁻² − 1) fade), also at s₀ = 0
+    rate = 4 * nonnegative("strength", strength) * t
+    # s² = s₀²/(e^{−2 rate} + s₀² (1 − e^{−2 rate})), and 0 stays 0 however late
+    size = np.hypot(np.exp(-rate), s * np.sqrt(-np.expm1(-2 * rate)))
+    return np.divide(s, size, out=np.zeros(np.broadcast(s, t).shape), where=s + 0 * t > 0)[()]
 
 
 def decayed(strength, step, steps):
@@ -80,7 +82,7 @@ def conv_blocks(kernel, n):
         )
     if not torch.isfinite(kernel).all():
         raise ValueError("kernel must be finite everywhere, got nan or inf")
-    return torch.fft.fft2(kernel, s=(n, n)).movedim((-2, -1), (-4, -3))
+    return torch.fft.ifft2(kernel, s=(n, n), norm="forward").movedim((-2, -1), (-4, -3))
 
 
 def conv_singular_values(kernel, n):

@@ -129,6 +129,8 @@ def singular_values(
     values = []
     for part in x.split(size):
         j = jacobian(model, part, max_bytes=max_bytes)
+        if not torch.isfinite(j).all():
+            raise ValueError("x or the weights are too large: the Jacobian at x is not finite")
         # there is no half-precision singular value decomposition
         values.append(torch.linalg.svdvals(j if j.element_size() >= 4 else j.float()))
     return torch.cat(values)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 
 from isolib._check import in_range, one_of, positive
+from isolib._frames import _eye_like, _frame, _off, matrix
 
 __all__ = [
     "tangent", "exponential", "qr_retraction", "polar_retraction", "cayley_step", "landing_step",
@@ -16,39 +17,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-def matrix(name, a, like=None, tall=False):
-    """`a` as a checked tensor of shape (n, k) or (batch, n, k); `like` gives the shape wanted."""
-    kind, shape = getattr(a, "dtype", type(a)), tuple(getattr(a, "shape", ()))
-    if not isinstance(a, torch.Tensor) or kind not in (torch.float32, torch.float64):
-        raise ValueError(f"{name} must be a float32 or float64 tensor, got {kind}")
-    if like is not None and a.shape != like.shape:
-        raise ValueError(f"{name} must have shape {tuple(like.shape)}, as X has, got {shape}")
-    if a.ndim not in (2, 3) or 0 in shape:
-        raise ValueError(
-            f"{name} must be a matrix (n, k) or a stack (batch, n, k), none of them empty, "
-            f"got shape {shape}"
-        )
-    if tall and shape[-2] < shape[-1]:
-        raise ValueError(
-            f"{name} must be tall, n ≥ k, for WᵀW = 1 to be solvable, got {shape}: transpose it"
-        )
-    if not torch.isfinite(a).all():
-        raise ValueError(f"{name} must be finite everywhere, got nan or inf")
-    return a
-
-
-def _eye_like(a):
-    return torch.eye(a.shape[-1], dtype=a.dtype, device=a.device).expand(*a.shape[:-2], -1, -1)
-
-
-def _off(X):
-    """XᵀX − 1."""
-    gram = X.mT @ X
-    return gram - _eye_like(gram)
-
-
 def tangent(X, Z):
     """The orthogonal projection Z − X(XᵀZ + ZᵀX)/2 of Z onto the tangent space at X.
+
+    X is meant to be a frame; one that is nearly so, as after a landing step, is let pass.
 
     Source: Edelman, Arias and Smith 1998.
 
@@ -70,6 +42,9 @@ def exponential(X, xi, metric="euclidean"):
         xi: a tangent vector at X (its normal part is removed).
         metric: "euclidean", the length of the space of matrices, or "canonical", that of O(n).
 
+    Raises:
+        ValueError: X is no frame, or xi so long that rounding leads off the manifold.
+
     Source: Edelman, Arias and Smith 1998, sections 2.2 and 2.4.
 
     Example:
@@ -78,15 +53,19 @@ def exponential(X, xi, metric="euclidean"):
         True
     """
     one_of("metric", metric, ("euclidean", "canonical"))
-    X, xi = matrix("X", X, tall=True), tangent(X, matrix("xi", xi, X))
+    X, xi = _frame(matrix("X", X, tall=True)), tangent(X, matrix("xi", xi, X))
     inner, k = X.mT @ xi, X.shape[-1]
     if metric == "euclidean":
         top = torch.cat([inner, -xi.mT @ xi], -1)
         block = torch.cat([top, torch.cat([_eye_like(inner), inner], -1)], -2)
         moved = torch.cat([X, xi], -1) @ torch.linalg.matrix_exp(block)[..., :k]
-        return moved @ torch.linalg.matrix_exp(-inner)
-    half = (xi - X @ inner / 2) @ X.mT
-    return torch.linalg.matrix_exp(half - half.mT) @ X
+        end = moved @ torch.linalg.matrix_exp(-inner)
+    else:
+        half = (xi - X @ inner / 2) @ X.mT
+        end = torch.linalg.matrix_exp(half - half.mT) @ X
+    if not _off(end).detach().abs().max() <= 1e-4:  # also where it is nan
+        raise ValueError("xi must be shorter: rounding leads off the manifold")
+    return end
 
 
 def _q_factor(M):
@@ -190,8 +169,7 @@ def cayley_step(X, gradient, lr):
     X, lr = matrix("X", X, tall=True), positive("lr", lr)
     # the normal part of G cancels in A; taken out first, it leaves no rounding errors behind
     G, (n, k) = tangent(X, matrix("gradient", gradient, X)), X.shape[-2:]
-    if (off := _off(X).detach().abs().max()) > 1e-2:
-        raise ValueError(f"X must be a frame, XᵀX = 1, got an entry {off:.3g} off: retract it")
+    _frame(X)
     left, right = torch.cat([G, X], -1), torch.cat([X, -G], -1)
     if 2 * k < n:
         core = right.mT @ left

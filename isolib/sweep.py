@@ -22,6 +22,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from isolib import training
 from isolib._check import one_of, positive, positive_int
+from isolib._rules import RULES
 from isolib.networks import generator
 
 __all__ = ["Sweep"]
@@ -82,9 +83,15 @@ class Sweep:
             "probe": positive_int("probe", probe),
         }
         self.data, self.rest = (x, y, evaluate), (device or "cpu", penalty, watch)
+        if evaluate is not None and (not isinstance(evaluate, tuple | list) or len(evaluate) != 2):
+            raise ValueError("evaluate must be a pair (x_test, y_test) or None")
+        if shape is not None:
+            shape = [shape] if isinstance(shape, str) else list(shape)
         groups = {}
         for i, run in enumerate(self.runs):
-            kept = {k: v for k, v in run.items() if (k in shape if shape else k not in NUMBERS)}
+            kept = {
+                k: v for k, v in run.items() if (k not in NUMBERS if shape is None else k in shape)
+            }
             groups.setdefault(_key(kept), []).append(i)
         size = positive_int("at_once", at_once)
         # cut the same way after a restart, so that a run always has the same neighbours
@@ -138,7 +145,10 @@ class Sweep:
 
 
 def _key(run):
-    return json.dumps(run, sort_keys=True)
+    try:
+        return json.dumps(run, sort_keys=True, default=lambda value: value.item())
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"runs must hold numbers and words, got {run}") from error
 
 
 def _train(build, runs, data, options, device, penalty=None, watch=None, tick=None):
@@ -153,6 +163,9 @@ def _train(build, runs, data, options, device, penalty=None, watch=None, tick=No
     for name, part in (("y", (x, y, labels)), ("y_test", held)):
         if part:
             training._check_classes(models[0], part[0], part[2], name)
+    acts = {getattr(getattr(m, "activation", None), "name", None) for m in models}
+    if len(acts) > 1:
+        raise ValueError(f"shape must name what decides the activation: {sorted(acts)} in a stack")
     try:
         stack = {k: v.detach().clone() for k, v in stack_module_state(models)[0].items()}
     except RuntimeError as error:
@@ -227,26 +240,6 @@ def _outputs(base):
     if "stacked" in vars(owner):  # not one that a subclass with another forward inherits
         return base.stacked
     return vmap(lambda p, x: functional_call(base, p, (x,)))
-
-
-def _momentum(g, s, t):
-    s["v"] = g.clone() if t == 1 else s["v"].mul_(0.9).add_(g)
-    return s["v"].clone()
-
-
-def _rmsprop(g, s, t):
-    s["a"] = (0 * g if t == 1 else s["a"].mul_(0.99)).addcmul_(g, g, value=0.01)
-    return g / (s["a"].sqrt() + 1e-8)
-
-
-def _adam(g, s, t):
-    s["m"] = (0 * g if t == 1 else s["m"]).lerp_(g, 0.1)
-    s["a"] = (0 * g if t == 1 else s["a"].mul_(0.999)).addcmul_(g, g, value=0.001)
-    return s["m"] / (1 - 0.9**t) / ((s["a"] / (1 - 0.999**t)).sqrt() + 1e-8)
-
-
-#: direction(gradient, state, step from 1): what the rate multiplies, with torch's defaults
-RULES = {"sgd": lambda g, s, t: g, "momentum": _momentum, "rmsprop": _rmsprop, "adam": _adam}
 
 
 def _bar(progress, total):

@@ -257,3 +257,56 @@ def test_far_points():
     for law in (laws.Semicircle(), MP, THREE, laws.MultiplicativeBrownian(0.3)):
         assert law.cauchy(1e200) == pytest.approx(1e-200)
     assert MP.singular_values().cdf(1e308) == 1 and ONE.cdf(1e308) == 1
+
+
+# ---- wrong numbers that once came without a word ----------------------------------------------
+@pytest.mark.parametrize(
+    "call, named",
+    [
+        (lambda: gaussian.gaussian_mean(np.exp, 50.0), "more slowly"),
+        (lambda: gaussian.gaussian_mean(lambda x: np.exp(x**2 / 2)), "more slowly"),
+        (lambda: gaussian.pair_mean(np.exp, 20.0, 0.99), "more slowly"),
+        (lambda: stiefel.exponential(2 * torch.eye(2)[:, :1], torch.ones(2, 1)), "X must be"),
+        (lambda: stiefel.exponential(torch.eye(2), 1e9 * torch.tensor([[0.0, 1], [-1, 0]])), "xi"),
+        (lambda: stiefel.tangent(torch.eye(2), torch.eye(2).double()), "Z must be torch.float32"),
+        (lambda: networks.initial_weights("orthogonal", 2, 3, dtype=torch.int64), "dtype"),
+        (lambda: spectra.compare(laws.Bernoulli(0.5), [0, 1], atom_tol=-1), "atom_tol"),
+        (lambda: laws.MultiplicativeBrownian(0), "c must be positive"),
+    ],
+)
+def test_what_would_be_wrong_is_refused(call, named):
+    with pytest.raises(ValueError, match=named):
+        call()
+
+
+def test_a_nan_is_not_hidden_by_a_slope():
+    for name in activations.NAMES:
+        act = activations.get(name)
+        if name != "linear":  # whose slope is 1 whatever comes
+            assert np.isnan(act.slope(np.array([np.nan])))
+            assert torch.isnan(act.slope(torch.tensor([np.nan])))
+    net = networks.MLP(depth=30, width=64, activation="relu", sigma_w2=8, seed=0)
+    with pytest.raises(ValueError, match="not finite"):  # it was 0: h overflows, then is nan
+        spectra.singular_values(net, 1e30 * torch.ones(1, 64))
+
+
+def test_extreme_sizes_are_right():
+    assert soft.so_flow([0.0, 1e-200, 1e-10], 1e3).tolist() == [0.0, 1.0, 1.0]
+    for scale in (1e-30, 1e30):
+        one = orthogonality.newton_schulz(scale * torch.eye(2), 40, (1.5, -0.5, 0.0))
+        assert torch.allclose(one, torch.eye(2), atol=1e-5)
+    assert 0 < laws.SquaredSlope("tanh", 1e-8).variance < 1e-15
+    assert laws.MarchenkoPastur(1e-20).variance == pytest.approx(1e-20, rel=1e-5)
+    assert (laws.Semicircle(1e-20) + laws.PointMass(1)).variance == pytest.approx(1e-20)
+    logs = products.log_singular_values([np.diag([1e3, 1e-3])] * 200) / np.log(10)
+    assert logs == pytest.approx([600, -600])
+    assert residual.residual(0.0, 1.1, 3).atoms() == [(pytest.approx(1.1**6), 1.0)]
+    six = activations.Activation("six", lambda x: 6 * x, lambda x: 6 + 0 * x)
+    assert residual.cumulant_sigma_w2(six, 10, 0.5) == pytest.approx(0.5 / 36)
+
+
+def test_a_block_of_a_convolution_has_the_sign_of_the_book():
+    kernel = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    block = soft.conv_blocks(kernel, 5)[1, 2, 0, 0]
+    wave = np.exp(2j * np.pi * (np.arange(3)[:, None] + 2 * np.arange(3)) / 5)
+    assert abs(block.item() - (kernel[0, 0].numpy() * wave).sum()) < 1e-5

@@ -800,7 +800,7 @@ BAD = [
     (lambda: (SIGNS + SIGNS).singular_values(), r"law on \[0, inf\)"),
     (lambda: (MarchenkoPastur() ** 2).singular_values() + SIGNS, r"do not take.*singular_values"),
     (lambda: (MarchenkoPastur() ** 2).r_transform(0.5), r"r_transform.*not invertible at"),
-    (lambda: MultiplicativeBrownian(-1), r"c must be at least 0 and finite, got -1"),
+    (lambda: MultiplicativeBrownian(-1), r"c must be positive and finite, got -1"),
     (lambda: SquaredSlope("tanh", 0), r"q must be positive and finite, got 0"),
     (lambda: SquaredSlope("erf", 100), r"q is too large for SquaredSlope\('erf', q=100\).*mass"),
     (lambda: SquaredSlope("tahn", 1), r"Did you mean 'tanh'"),

@@ -254,7 +254,7 @@ def test_matrices_that_are_no_recurrent_matrices():
             n.jacobian(x)
         with pytest.raises(ValueError, match=r"recurrent must have shape \(time, N, N\)"):
             net().jacobian(x, recurrent=torch.zeros(5, *shape))
-    with pytest.raises(ValueError, match=r"h0 must have shape \(batch, 6\)"):
+    with pytest.raises(ValueError, match=r"h0 must be finite, of shape \(6,\) or \(2, 6\)"):
         net().jacobian(x, torch.zeros(2, 5))
     with pytest.raises(ValueError, match="gain must be positive"):
         gain_adjusted(torch.eye(3), 0.0)

@@ -250,3 +250,17 @@ def test_bad_input(change, words):
     arguments = dict(build=build, runs=grid(), x=X, y=Y, steps=5) | change
     with pytest.raises(ValueError, match=words):
         training.Sweep(**arguments).run()
+
+
+def test_a_stack_holds_one_activation():
+    x, y = torch.randn(8, 4), torch.arange(8) % 2
+    runs = [{"lr": 0.1, "seed": s, "activation": a} for s in (0, 1) for a in ("tanh", "relu")]
+
+    def build(seed, activation):
+        return MLP(depth=2, width=4, outputs=2, activation=activation, seed=seed)
+
+    with pytest.raises(ValueError, match="shape must name what decides the activation"):
+        sweep.Sweep(build, runs, x, y, steps=1, shape=[]).run()
+    with pytest.raises(ValueError, match="runs must hold numbers and words"):
+        sweep.Sweep(build, [{"lr": 0.1, "seed": 0, "f": object()}], x, y, steps=1)
+    assert len(sweep.Sweep(build, runs, x, y, steps=1, shape=["activation"]).run()) == 4

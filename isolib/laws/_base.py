@@ -138,9 +138,9 @@ class Law:
 
     @property
     def variance(self) -> float:
-        """E X² − (E X)²."""
-        m1, m2 = self.moments(2)
-        return float(m2 - m1**2)
+        """E (X − E X)²."""
+        mean = self.mean  # E X² − (E X)² may be of rounding errors alone, and negative
+        return float(self._integrate(lambda x: (x - mean) ** 2))
 
     # ---- transforms -------------------------------------------------------------------------
     def cauchy(self, z):

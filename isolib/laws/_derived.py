@@ -76,6 +76,10 @@ class Scaled(Image):
         c = free_cumulants(self.law.moments(k) * self.k ** np.arange(1, k + 1))
         return moments_from_cumulants(c + self.b * (np.arange(k) == 0))
 
+    @property
+    def variance(self):
+        return self.k**2 * self.law.variance
+
     def _green(self, z):
         g, slope = self.law._green((z - self.b) / self.k)
         return g / self.k, slope / self.k**2

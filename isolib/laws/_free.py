@@ -171,6 +171,7 @@ class FreeSum(FreeLaw):
     """The free sum ⊞ of laws: R-transforms add (Voiculescu 1986).
 
     An atom of weight μ({a}) + ν({b}) − 1 > 0 sits at a + b (Bercovici and Voiculescu 1998).
+    Made by `+`, which checks. parts: {law: how often}. number: the shift.
 
     >>> from isolib.laws import Atoms, Semicircle
     >>> (Atoms([-1, 1], [0.5, 0.5]) + Atoms([-1, 1], [0.5, 0.5])).edges().round(9).tolist()
@@ -180,6 +181,10 @@ class FreeSum(FreeLaw):
     def moments(self, k):
         c = [n * free_cumulants(law.moments(k)) for law, n in self.parts.items()]
         return moments_from_cumulants(np.sum(c, 0) + self.number * (np.arange(k) == 0))
+
+    @property
+    def variance(self):
+        return float(sum(n * law.variance for law, n in self.parts.items()))
 
     def _scaled(self, k):
         return FreeSum({law.scaled(k): n for law, n in self.parts.items()}, k * self.number)
@@ -196,7 +201,8 @@ class FreeProduct(FreeLaw):
     """The free product ⊠ of laws on [0, ∞): S-transforms multiply (Voiculescu 1987).
 
     Atoms (Belinschi 2003): at 0 the largest of the factors' weights there; at ab the weight
-    μ({a}) + ν({b}) − 1 if that is positive.
+    μ({a}) + ν({b}) − 1 if that is positive. Made by `@` and `**`, which check. parts: {law: how
+    often}. number: the logarithm of the scale.
 
     >>> from isolib.laws import MarchenkoPastur
     >>> deep = MarchenkoPastur() ** 8
@@ -208,6 +214,11 @@ class FreeProduct(FreeLaw):
 
     def moments(self, k):
         return moments_from_log_s(self._log_s_series(positive_int("k", k, MOST)))
+
+    @property
+    def variance(self):
+        first, second = self._log_s_series(2)
+        return float(np.exp(-2 * first) * -second)
 
     def _scaled(self, k):
         return FreeProduct(self.parts, self.number + math.log(k)) if k > 0 else super()._scaled(k)

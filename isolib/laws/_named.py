@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolib._check import function, in_range, nonnegative
+from isolib._check import function, in_range, positive
 from isolib.laws._classical import Bernoulli
 from isolib.laws._free import FreeProduct
 
@@ -18,21 +18,18 @@ class MultiplicativeBrownian(FreeProduct):
     The limit of a deep residual network with a = 1 (chapter on residual networks): mean e^c,
     variance 2c e^{2c}, support [1/λ_max, λ_max] with λ_max = ((s+1)/(s−1)) e^{cs},
     s = √(1 + 2/c). Source: Biane (1997), "Segal–Bargmann transform". Raises `ValueError` unless
-    c is finite and ≥ 0.
+    c is finite and > 0 (at c = 0 it is the point mass at 1).
 
     >>> MultiplicativeBrownian(0.5).singular_values().edges().round(3).tolist()
     [0.353, 2.83]
     """
 
     def __init__(self, c: float):
-        self.c = nonnegative("c", c)
+        self.c = positive("c", c)
         super().__init__({_Exponential(self.c): 1}, 0.0)
 
     def __repr__(self):
         return f"MultiplicativeBrownian({self.c:g})"
-
-    def support(self):
-        return super().support() if self.c else []
 
 
 class FromS(FreeProduct):

@@ -28,8 +28,10 @@ class SquaredSlope(Law):
 
     The squared entries of D in J = D^L W^L ⋯ D^1 W^1 (Pennington, Schoenholz and Ganguli 2017).
     ReLU gives Bernoulli(½), hard tanh Bernoulli(erf(1/√(2q))), leaky ReLU two atoms, linear a
-    point mass. activation: a name or an `Activation`, whose kinks must be declared. Raises
-    `ValueError` for an unknown name, q ≤ 0, or a slope that is not smooth between its kinks.
+    point mass. activation: a name or an `Activation`, whose kinks must be declared, and its slope
+    given where differences would not be smooth to 1e-10. q: from about 1e-6 unless φ is piecewise
+    linear. `support` and `edges` are those of |z| ≤ 450. Raises `ValueError` for an unknown name,
+    q ≤ 0, or a slope that is not smooth between its kinks.
 
     >>> SquaredSlope("relu", 1.0).atoms()
     [(0.0, 0.5), (1.0, 0.5)]
@@ -152,7 +154,10 @@ class _Smooth:
             if noise < (1e-13 if n < 4096 else 1e-9) * size:
                 break
         else:
-            raise ValueError(f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks")
+            raise ValueError(
+                f"the slope is not smooth on ({a:g}, {b:g})/√q: declare the kinks, "
+                "and give slope= if it is computed by differences"
+            )
         c = c[: 1 + np.flatnonzero(abs(c) > max(4 * noise, 1e-16 * size))[-1]]
         self.series = [c, chebyshev.chebder(c), chebyshev.chebder(c, 2)]
         self.log, self.tiny = one_sign, 1e-18 * size**2

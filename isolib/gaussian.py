@@ -20,7 +20,8 @@ def gaussian_mean(f, q: float = 1.0, kinks=()) -> float:
 
     The line is cut at 0 and at the kinks, and each piece gets nodes that crowd doubly
     exponentially at its ends, twice as many until the value stands still: Gauss–Hermite nodes
-    alone lose to a kink (1000 of them leave 3e-3 for hard tanh) and to saturation.
+    alone lose to a kink (1000 of them leave 3e-3 for hard tanh) and to saturation. What lies
+    beyond 9.5√q is left out; an f for which that would count is refused.
 
     Args:
         f: an `Activation`, or a function of an array that returns one of the same shape.
@@ -42,16 +43,16 @@ def gaussian_mean(f, q: float = 1.0, kinks=()) -> float:
         terms = w * _values(f, math.sqrt(q) * z)
         new, size = float(terms.sum()), float(abs(terms).sum())
         if old is not None and abs(new - old) <= 1e-12 * size:
-            _ends(f, q, 1e-12 * size)
+            _ends(f, q, size)
             return new
         old = new
     raise ValueError(f"E f(√q z) did not converge at q = {q:g} for {f!r}: declare the kinks")
 
 
-def _ends(f, q, most):
+def _ends(f, q, size):
     """Raise where f outgrows the Gaussian weight: the line is cut at ±REACH."""
     end = abs(_values(f, math.sqrt(q) * np.array([-REACH, REACH]))).max()
-    if math.exp(-(REACH**2) / 2) * end > most:
+    if math.exp(-(REACH**2) / 2) * end > 1e-6 * size:
         raise ValueError(f"f must grow more slowly: at q = {q:g} what is beyond {REACH} √q counts")
 
 
@@ -79,7 +80,7 @@ def pair_mean(f, q: float, c: float, kinks=()) -> float:
         terms = w * _values(f, root * z)
         new, size = float((terms * inner).sum()), float((terms * terms / w).sum())
         if old is not None and abs(new - old) <= 1e-10 * size:
-            _ends(lambda u: f(u) ** 2, q, 1e-10 * size)
+            _ends(lambda u: f(u) ** 2, q, size)
             return new
         old = new
     raise ValueError(f"E f f did not converge at q = {q:g}, c = {c:g} for {f!r}")

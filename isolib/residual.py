@@ -88,10 +88,8 @@ def effective_cumulant(
         >>> round(effective_cumulant("relu", 100, 0.5), 12)
         0.25
     """
-    act = activations.get(activation)
-    lengths = residual_lengths(act, depth, sigma_w2, sigma_b2, q1, a, mean=mean)
-    slopes = [gaussian_mean(lambda h: act.slope(h) ** 2, q, act.kinks) for q in lengths]
-    c = float(sigma_w2 * np.mean(slopes))
+    lengths = residual_lengths(activation, depth, sigma_w2, sigma_b2, q1, a, mean=mean)
+    c = _cumulant(activation, sigma_w2, lengths)
     if c > LARGE * a**2:
         warnings.warn(
             f"c = {c:.4g} at sigma_w2 = {sigma_w2:g}, so the mean of J Jᵀ is about "
@@ -100,6 +98,13 @@ def effective_cumulant(
             stacklevel=2,
         )
     return c
+
+
+def _cumulant(activation, sigma_w2, lengths):
+    """σ_w² times the mean over layers of E φ'²; no warning, for trial values nobody gave."""
+    act = activations.get(activation)
+    slopes = [gaussian_mean(lambda h: act.slope(h) ** 2, q, act.kinks) for q in lengths]
+    return float(sigma_w2 * np.mean(slopes))
 
 
 def cumulant_sigma_w2(
@@ -125,9 +130,8 @@ def cumulant_sigma_w2(
     depth, q1 = positive_int("depth", depth, 10**5), None if q1 is None else positive("q1", q1)
 
     def above(w):
-        with warnings.catch_warnings():  # of a trial value, which nobody gave
-            warnings.simplefilter("ignore")
-            return effective_cumulant(activation, depth, w, q1=q1 or w * square / depth) - c
+        lengths = residual_lengths(activation, depth, w, q1=q1 or w * square / depth)
+        return _cumulant(activation, w, lengths) - c
 
     top = c / 16
     while above(top / 2) > 0:  # a slope beyond 4
